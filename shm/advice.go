@@ -1,0 +1,44 @@
+package shm
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+)
+
+// advice says what a person can do about err on a. An error that already
+// carries its own words (an [Error] inside) gets no second sentence.
+func advice(a Address, err error) string {
+	var inner *Error
+	if errors.As(err, &inner) {
+		return ""
+	}
+	switch {
+	case errors.Is(err, syscall.ELOOP):
+		return "a symbolic link stands in its place and is not followed; name the target itself"
+	case errors.Is(err, syscall.EISDIR):
+		return "a directory stands in its place"
+	case errors.Is(err, syscall.ENAMETOOLONG):
+		return "a name has at most 255 bytes"
+	case errors.Is(err, ErrNotSized):
+		return "its creator has not sized it yet, or died before it did: try again, or remove it"
+	case errors.Is(err, ErrInUse):
+		return "see who uses it with: shoal who " + a.String()
+	case errors.Is(err, errors.ErrUnsupported) && !supported:
+		return "shared memory needs Linux on x86-64 or arm64"
+	}
+	return ""
+}
+
+// formatBytes writes a size for people: exact up to 1 KiB, then two digits.
+func formatBytes(n int64) string {
+	const units = "KMGTPE"
+	if n < 1024 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	f, i := float64(n)/1024, 0
+	for f >= 1024 && i < len(units)-1 {
+		f, i = f/1024, i+1
+	}
+	return fmt.Sprintf("%.4g %ciB", f, units[i])
+}
