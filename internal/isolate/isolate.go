@@ -6,9 +6,9 @@
 //	func TestMain(m *testing.M) { isolate.Main(m) }
 //
 // On Linux, Main starts the test binary once more in its own IPC namespace and mount namespace, with an empty tmpfs on
-// /dev/shm and an empty /dev/mqueue: tests may use any key and any name, see no foreign object and disturb nobody. Root
-// needs nothing else; other users get there through a user namespace, in which they appear as root. Where the system
-// refuses, Main says so in one line on standard error and runs the tests where they are.
+// /dev/shm, and an empty /dev/mqueue where there is one: tests may use any key and any name, see no foreign object and
+// disturb nobody. Root needs nothing else; other users get there through a user namespace, in which they appear as root.
+// Where the system refuses, Main says so in one line on standard error and runs the tests where they are.
 //
 // After the tests, Main looks for what they left: shared objects of every kind, mappings of them, open descriptors,
 // processes and goroutines. Anything found is named and the run fails.

@@ -26,6 +26,9 @@ func runAndLook(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "isolate: cannot adopt orphans: %v\n", err)
 	}
 	startNetpoller()
+	if _, err := messageQueues(); err != nil && Isolated() {
+		fmt.Fprintf(os.Stderr, "isolate: message queues that the tests leave behind will not be seen: %v\n", err)
+	}
 	files, mapped := openFiles(), mappings()
 	goroutines := goleak.IgnoreCurrent()
 
@@ -62,7 +65,9 @@ func runAndLook(m *testing.M) int {
 	}
 	// A failed test has often not stopped its goroutines; they would only hide what it says.
 	if code == 0 {
-		if goErr := goleak.Find(goroutines); goErr != nil {
+		// The keeper's goroutine is there for as long as the process: package keeper.
+		keeper := goleak.IgnoreAnyFunction("github.com/seed-247006a4/shoal/internal/keeper.(*Keeper).park")
+		if goErr := goleak.Find(goroutines, keeper); goErr != nil {
 			fmt.Fprintf(os.Stderr, "isolate: the tests left behind: goroutines: %v\n", goErr)
 			err = goErr
 		}
@@ -83,18 +88,16 @@ func startNetpoller() {
 
 // sharedObjects names every shared object in this process's namespaces.
 func sharedObjects() (found []string) {
-	dirs := []string{shmDir}
-	if mqueueMounted {
-		dirs = append(dirs, mqueueDir)
+	entries, err := os.ReadDir(shmDir)
+	if err != nil {
+		found = append(found, err.Error())
 	}
-	for _, dir := range dirs {
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			found = append(found, err.Error())
-		}
-		for _, e := range entries {
-			found = append(found, filepath.Join(dir, e.Name()))
-		}
+	for _, e := range entries {
+		found = append(found, filepath.Join(shmDir, e.Name()))
+	}
+	queues, _ := messageQueues() // runAndLook has said if that is not possible
+	for _, name := range queues {
+		found = append(found, "message queue /"+name)
 	}
 	for _, kind := range []string{"shm", "sem", "msg"} {
 		// Missing where the kernel was built without System V IPC.
@@ -107,6 +110,35 @@ func sharedObjects() (found []string) {
 		}
 	}
 	return found
+}
+
+// messageQueues returns the names of the POSIX message queues of this process's IPC namespace. /dev/mqueue need not
+// exist: the file system that shows them is looked at without being mounted anywhere (fsmount(2), Linux 5.2).
+func messageQueues() (names []string, err error) {
+	fs, err := unix.Fsopen("mqueue", unix.FSOPEN_CLOEXEC)
+	if err == unix.ENODEV { // a kernel without POSIX message queues
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("fsopen: %w", err)
+	}
+	defer unix.Close(fs)
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return nil, fmt.Errorf("fsconfig: %w", err)
+	}
+	root, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("fsmount: %w", err)
+	}
+	defer unix.Close(root)
+	// A descriptor that can be read: fsmount's is an O_PATH one.
+	fd, err := unix.Openat(root, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open the root of mqueue: %w", err)
+	}
+	dir := os.NewFile(uintptr(fd), "mqueue")
+	defer dir.Close()
+	return dir.Readdirnames(-1)
 }
 
 // openFiles maps the open descriptors of this process to what they refer to.
