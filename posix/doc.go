@@ -10,7 +10,11 @@
 //	mmap(…, MAP_SHARED, fd, off)    Mmap(f, off, length, prot)
 //	msync(p, len, MS_SYNC)          Msync(b)
 //	munmap(p, len)                  Munmap(b)
-//	mq_open, mq_send, …             MQOpen, (*MQ).Send, …
+//	mq_open(name, flags, mode, a)   MQOpen(name, flag, perm, attr)
+//	mq_send, mq_timedsend           (*MQ).Send(ctx, data, priority), TrySend
+//	mq_receive, mq_timedreceive     (*MQ).Receive(ctx, buf), TryReceive
+//	mq_getattr, mq_close            (*MQ).Attr, Close
+//	mq_unlink(name)                 MQUnlink(name)
 //
 // This is the thin layer: umask applies, a new object has size 0, and touching
 // a page past its end is SIGBUS. Package shm builds the careful one on top:

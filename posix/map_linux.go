@@ -15,8 +15,8 @@ func control(f *os.File, op func(fd int) error) error {
 		return err
 	}
 	var opErr error
-	if err := conn.Control(func(fd uintptr) { opErr = op(int(fd)) }); err != nil {
-		return err
+	if conn.Control(func(fd uintptr) { opErr = op(int(fd)) }) != nil {
+		return os.ErrClosed // the one reason, for which Control has an error value of its own
 	}
 	return opErr
 }

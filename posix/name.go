@@ -25,7 +25,7 @@ func ShmPath(name string) (string, error) {
 	switch {
 	case base == "", base == ".", base == "..":
 		return "", syscall.EINVAL
-	case strings.ContainsAny(base, "/\x00"):
+	case strings.IndexByte(base, '/') >= 0, strings.IndexByte(base, 0) >= 0:
 		return "", syscall.EINVAL
 	case len(base) > nameMax:
 		return "", syscall.ENAMETOOLONG

@@ -5,45 +5,23 @@ package posix
 import (
 	"io/fs"
 	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-247006a4/shoal/internal/sys"
 )
 
+// openObject opens the file of an object. Creating goes with O_EXCL only.
 func openObject(path string, flag int, perm fs.FileMode) (*os.File, error) {
-	// O_NONBLOCK: a FIFO in the object's place must not hang the caller. It has
-	// no effect on the regular file that we insist on below.
-	flag |= unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NONBLOCK
 	for {
-		fd, err := unix.Open(path, flag, uint32(perm))
+		fd, _, err := sys.OpenRegular(path, flag, uint32(perm))
 		if err == unix.EINTR {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		if err := checkRegular(fd); err != nil {
-			unix.Close(fd)
-			return nil, err
-		}
 		return os.NewFile(uintptr(fd), path), nil
-	}
-}
-
-// checkRegular refuses what is no object: a directory (EISDIR), and devices,
-// sockets and FIFOs (EINVAL).
-func checkRegular(fd int) error {
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return err
-	}
-	switch st.Mode & unix.S_IFMT {
-	case unix.S_IFREG:
-		return nil
-	case unix.S_IFDIR:
-		return syscall.EISDIR
-	default:
-		return syscall.EINVAL
 	}
 }
 
