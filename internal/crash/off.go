@@ -1,0 +1,9 @@
+//go:build !shoalcrash || !linux
+
+package crash
+
+// Enabled tells whether this build has kill points.
+const Enabled = false
+
+// Point is a kill point: nothing, in this build.
+func Point() {}
