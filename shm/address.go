@@ -45,7 +45,7 @@ type Address struct {
 	kind Kind
 	byID bool   // System V: number is an id, not a key
 	num  int32  // System V: key or id
-	name string // POSIX and memfd: name; file: path
+	name string // POSIX and file: path; memfd: name
 }
 
 // ParseAddress reads an address:
@@ -103,14 +103,15 @@ func parseAddress(s string) (Address, error) {
 }
 
 func posixAddress(name string) (Address, error) {
-	if _, err := posix.ShmPath(name); err != nil {
+	path, err := posix.ShmPath(name)
+	if err != nil {
 		why := "is no object name: it is empty, a directory, or has an inner slash or NUL"
 		if errors.Is(err, syscall.ENAMETOOLONG) {
 			why = "is longer than 255 bytes"
 		}
 		return Address{}, fmt.Errorf("POSIX name %s %w", why, err)
 	}
-	return Address{kind: POSIX, name: strings.TrimLeft(name, "/")}, nil
+	return Address{kind: POSIX, name: path}, nil
 }
 
 // KeyAddress is the address of the System V key.
@@ -127,7 +128,7 @@ func (a Address) Kind() Kind { return a.kind }
 func (a Address) String() string {
 	switch a.kind {
 	case POSIX:
-		return "/" + a.name
+		return a.name[len(posix.ShmDir):]
 	case SysV:
 		if a.byID {
 			return fmt.Sprintf("sysv-id:%d", a.num)
@@ -140,9 +141,4 @@ func (a Address) String() string {
 }
 
 // path is the file of a POSIX or file address.
-func (a Address) path() string {
-	if a.kind == POSIX {
-		return posix.ShmDir + "/" + a.name
-	}
-	return a.name
-}
+func (a Address) path() string { return a.name }

@@ -3,6 +3,7 @@ package shm
 import (
 	"errors"
 	"fmt"
+	"os"
 	"syscall"
 )
 
@@ -16,6 +17,8 @@ func advice(a Address, err error) string {
 	switch {
 	case errors.Is(err, syscall.ELOOP):
 		return "a symbolic link stands in its place and is not followed; name the target itself"
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
+		return refusal(a)
 	case errors.Is(err, syscall.EISDIR):
 		return "a directory stands in its place"
 	case errors.Is(err, syscall.ENAMETOOLONG):
@@ -28,6 +31,20 @@ func advice(a Address, err error) string {
 		return "shared memory needs Linux on x86-64 or arm64"
 	}
 	return ""
+}
+
+// refusal says who owns a POSIX or file object and who asks for it. (For System
+// V segments, package sysv does.)
+func refusal(a Address) string {
+	if a.kind != POSIX && a.kind != File {
+		return ""
+	}
+	info, err := statObject(a)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("its mode is %#o, its owner uid %d, gid %d; this process is uid %d, gid %d",
+		info.Mode, info.UID, info.GID, os.Geteuid(), os.Getegid())
 }
 
 // formatBytes writes a size for people: exact up to 1 KiB, then two digits.

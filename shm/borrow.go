@@ -18,8 +18,6 @@ const (
 	oneBorrow = 2
 )
 
-func (b *borrows) init() { b.idle = make(chan struct{}) }
-
 // acquire reports whether a view may be used; release must follow.
 func (b *borrows) acquire() bool {
 	for {
@@ -42,19 +40,14 @@ func (b *borrows) release() {
 	}
 }
 
-// close forbids new borrowers and waits until the old ones have left. It
-// reports whether this call is the one that closed.
-func (b *borrows) close() (first bool) {
-	old := b.state.Or(closing)
-	if old&closing != 0 {
+// close forbids new borrowers and waits until the old ones have left. It is
+// called once.
+func (b *borrows) close() {
+	if b.state.CompareAndSwap(0, closing) {
+		return
+	}
+	b.idle = make(chan struct{}) // seen by whoever sees closing
+	if b.state.Or(closing) != 0 {
 		<-b.idle
-		return false
 	}
-	if old == 0 {
-		close(b.idle)
-	}
-	<-b.idle
-	return true
 }
-
-func (b *borrows) closed() bool { return b.state.Load()&closing != 0 }

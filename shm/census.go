@@ -17,7 +17,7 @@ type Held struct {
 	Address     Address // as far as /proc tells it; a removed object keeps its old name
 	Removed     bool    // the object has no name any more
 	Mapped      int64   // bytes of address space
-	Descriptors int
+	Descriptors int     // file descriptors on it; always 0 for System V
 }
 
 // Census is one look at every process: who holds which shared memory. It comes
@@ -54,9 +54,10 @@ func (c *Census) Objects(pid int) []Held {
 	return sorted(deref(c.byProcess[pid]), func(h Held) string { return h.Address.String() })
 }
 
-// Removed returns the POSIX objects that have no name any more and that somebody
-// still holds: memory that ls(1) does not show. Size is what is mapped or, where
-// a descriptor tells it, the object's own.
+// Removed returns the POSIX objects of this /dev/shm (a container may have
+// another) that have no name any more and that somebody still holds: memory that
+// ls(1) does not show. Size is what is mapped or, where a descriptor tells it, the
+// object's own.
 func (c *Census) Removed() []Info {
 	return sorted(maps.Values(c.removed), func(i Info) string { return i.Address.String() })
 }

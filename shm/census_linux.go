@@ -34,10 +34,12 @@ func takeCensus() (*Census, error) {
 		if err != nil {
 			continue
 		}
-		if !c.visit(pid, ipc) {
+		if !c.visit(pid, ipc) && lives(pid) {
 			unreadable++
 		}
 	}
+	c.findNames()
+	c.forgetElsewhere()
 	c.noteBlindness(unreadable)
 	return c, nil
 }
@@ -57,7 +59,7 @@ func (c *Census) visit(pid int, ipc string) (seen bool) {
 			continue
 		}
 		id := identity{dev: m.dev, inode: m.inode}
-		if strings.HasPrefix(m.path, "/SYSV") {
+		if sysvMapping(m.path) {
 			// The same id means another segment in another IPC namespace.
 			ns, err := os.Readlink(dir + "/ns/ipc")
 			if err != nil {
@@ -143,6 +145,14 @@ func (c *Census) record(pid int, id identity, a Address, removed bool, more Held
 	}
 }
 
+// lives reports whether there still is such a process. Of one that has just
+// ended, the links in /proc/PID/fd and /proc/PID/ns say EACCES rather than ENOENT
+// (fs/proc/base.c and namespaces.c), whoever asks.
+func lives(pid int) bool {
+	_, err := os.Lstat("/proc/" + strconv.Itoa(pid))
+	return err == nil
+}
+
 // gone reports whether err only says that the process has ended meanwhile.
 func gone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)
@@ -153,9 +163,14 @@ func gone(err error) bool {
 const initPIDNamespace = "pid:[4026531836]"
 
 func (c *Census) noteBlindness(unreadable int) {
+	root := os.Geteuid() == 0
 	if unreadable > 0 {
-		c.blind = append(c.blind, fmt.Sprintf("%d processes may not be looked into (run as root to see all)", unreadable))
-	} else if hidden := hidepid(); hidden && os.Geteuid() != 0 {
+		remedy := "run as root to see all"
+		if root {
+			remedy = "not even by root: they are of another user namespace, or a security module guards them"
+		}
+		c.blind = append(c.blind, fmt.Sprintf("processes that may not be looked into: %d (%s)", unreadable, remedy))
+	} else if hidepid() && !root {
 		c.blind = append(c.blind, "/proc hides other users' processes (hidepid; run as root to see all)")
 	}
 	if ns, err := os.Readlink("/proc/self/ns/pid"); err != nil || ns != initPIDNamespace {

@@ -26,18 +26,21 @@ type draft struct {
 }
 
 // createFile makes a draft of a POSIX or file object: reserved, with its mode
-// and group. A name that is taken already fails here, before any memory is spent.
-func createFile(a Address, size int64, s settings) (object, error) {
+// and group. Where that takes long, a name that is taken already fails before any
+// memory is spent.
+func createFile(a Address, size int64, s settings) (opened, error) {
 	path := a.path()
-	var st unix.Stat_t
-	if err := unix.Lstat(path, &st); err == nil {
-		return nil, unix.EEXIST
-	} else if err != unix.ENOENT {
-		return nil, err
+	if size > smallDraft {
+		var st unix.Stat_t
+		if err := unix.Lstat(path, &st); err == nil {
+			return opened{}, unix.EEXIST
+		} else if err != unix.ENOENT {
+			return opened{}, err
+		}
 	}
 	fd, d, err := openDraft(filepath.Dir(path), uint32(s.Mode))
 	if err != nil {
-		return nil, err
+		return opened{}, err
 	}
 	o := &fileObject{addr: a, fd: fd, draft: d}
 	err = o.own(s)
@@ -46,31 +49,48 @@ func createFile(a Address, size int64, s settings) (object, error) {
 	}
 	if err != nil {
 		o.close()
-		return nil, err
+		return opened{}, err
 	}
-	return o, nil
+	return opened{o, a, size}, nil
 }
+
+// smallDraft is the size in bytes below which a draft that turns out to be in
+// vain costs less than asking first.
+const smallDraft = 64 << 10
 
 func openDraft(dir string, mode uint32) (fd int, d draft, err error) {
 	const flags = unix.O_RDWR | unix.O_CLOEXEC
 	fd, err = unix.Open(dir, flags|unix.O_TMPFILE, mode)
 	switch err {
 	case unix.EOPNOTSUPP, unix.EISDIR, unix.EINVAL: // open(2): no O_TMPFILE here
-		temp := filepath.Join(dir, draftPrefix+rand.Text())
-		fd, err = unix.Open(temp, flags|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, mode)
-		return fd, draft{pending: true, temp: temp}, err
+		return openNamedDraft(dir, flags, mode)
 	}
 	return fd, draft{pending: true}, err
+}
+
+func openNamedDraft(dir string, flags int, mode uint32) (fd int, d draft, err error) {
+	temp := filepath.Join(dir, draftPrefix+rand.Text())
+	fd, err = unix.Open(temp, flags|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, mode)
+	return fd, draft{pending: true, temp: temp}, err
+}
+
+// chown gives a new object the group asked for. The mode comes after it: chown(2)
+// may clear bits.
+func (o *fileObject) chown(s settings) error {
+	if s.gid < 0 {
+		return nil
+	}
+	if err := unix.Fchown(o.fd, -1, s.gid); err != nil {
+		return fmt.Errorf("group %s: %w", s.Group, err)
+	}
+	return nil
 }
 
 // own gives a new object exactly the mode and group asked for, where the umask
 // or the directory made it otherwise.
 func (o *fileObject) own(s settings) error {
-	if s.gid >= 0 {
-		// Before the mode: chown(2) may clear bits of it.
-		if err := unix.Fchown(o.fd, -1, s.gid); err != nil {
-			return fmt.Errorf("group %s: %w", s.Group, err)
-		}
+	if err := o.chown(s); err != nil {
+		return err
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(o.fd, &st); err != nil {

@@ -52,6 +52,15 @@ var (
 	// ErrReadOnly: the segment was opened for reading. It is fs.ErrPermission.
 	ErrReadOnly error = &sentinel{"segment is read-only", fs.ErrPermission}
 
+	// ErrCorrupt: the bytes of a Shoal object contradict its format.
+	ErrCorrupt error = &sentinel{"object is damaged", nil}
+
+	// ErrVersion: a Shoal object is of a version that this program does not know.
+	ErrVersion error = &sentinel{"object has another version", nil}
+
+	// ErrKind: a Shoal object is there, but of another kind.
+	ErrKind error = &sentinel{"object is of another kind", nil}
+
 	// ErrTooSmall: the object that exists has fewer bytes than asked for.
 	ErrTooSmall error = &sentinel{"object is smaller than asked", nil}
 )

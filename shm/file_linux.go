@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-247006a4/shoal/internal/sys"
 )
 
 // fileObject is an object with a descriptor: POSIX, file and memfd.
@@ -20,27 +23,35 @@ type fileObject struct {
 }
 
 // openFile opens an existing object. Never with O_CREAT: fs.protected_regular
-// would refuse another user's object. O_NONBLOCK keeps a FIFO in its place from
-// hanging the caller; on the regular file that we insist on it does nothing.
-func openFile(a Address, s settings) (object, error) {
+// would refuse another user's object.
+func openFile(a Address, s settings) (opened, error) {
 	flags := unix.O_RDWR
 	if s.ReadOnly {
 		flags = unix.O_RDONLY
 	}
-	fd, err := unix.Open(a.path(), flags|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	obj := &fileObject{addr: a, fd: fd}
+	var fd int
 	var st unix.Stat_t
-	if err = unix.Fstat(fd, &st); err == nil {
-		err = checkKind(st.Mode)
+	err := ignoringEINTR(func() (err error) {
+		fd, st, err = sys.OpenRegular(a.path(), flags, 0)
+		return err
+	})
+	if err == unix.EINVAL {
+		err = errOtherKind
 	}
 	if err != nil {
-		obj.close()
-		return nil, err
+		return opened{}, err
 	}
-	return obj, nil
+	o := &fileObject{addr: a, fd: fd}
+	if st.Nlink == 0 {
+		// RemoveUnused was at work, and open has waited for its lease. (Or the
+		// file system counts no links.)
+		named, err := statPath(a)
+		if err != nil || named.identity != (identity{dev: st.Dev, inode: st.Ino}) {
+			o.close()
+			return opened{}, unix.ENOENT
+		}
+	}
+	return opened{o, a, st.Size}, nil
 }
 
 func (o *fileObject) size() (int64, error) {
@@ -76,7 +87,26 @@ func (o *fileObject) attach(n int64, s settings) ([]byte, error) {
 
 func (o *fileObject) detach(b []byte) error { return unix.Munmap(b) }
 
-func (o *fileObject) grow(n int64) error { return o.reserve(n) }
+func (o *fileObject) grow(n int64) error {
+	// munmap(2) takes whole huge pages only.
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(o.fd, &st); err == nil && st.Type == unix.HUGETLBFS_MAGIC {
+		whole, err := roundUp(n, st.Bsize)
+		if err != nil {
+			return err
+		}
+		n = whole
+	}
+	return o.reserve(n)
+}
+
+// roundUp returns the multiple of page at or above n.
+func roundUp(n, page int64) (int64, error) {
+	if n > math.MaxInt64-page {
+		return 0, fmt.Errorf("%s asked: %w", formatBytes(n), unix.EFBIG)
+	}
+	return (n + page - 1) / page * page, nil
+}
 
 // reserveChunk is how much one fallocate(2) reserves. A signal makes tmpfs undo
 // the call that it interrupts (mm/shmem.c, shmem_fallocate), so one call for
@@ -86,6 +116,11 @@ const reserveChunk = 64 << 20
 // reserve gives every byte up to n its memory, and so makes the object at least
 // n bytes long. It never shortens it.
 func (o *fileObject) reserve(n int64) error {
+	if n > reserveChunk {
+		if err := o.checkRoom(n); err != nil {
+			return o.roomError(n, err)
+		}
+	}
 	for off := int64(0); off < n; off += reserveChunk {
 		step := min(n-off, reserveChunk)
 		err := ignoringEINTR(func() error { return unix.Fallocate(o.fd, 0, off, step) })
@@ -95,6 +130,29 @@ func (o *fileObject) reserve(n int64) error {
 		if err != nil {
 			return o.roomError(n, err)
 		}
+	}
+	return nil
+}
+
+// checkRoom refuses what cannot succeed before the first of its chunks has taken
+// memory: on a machine that is short of it, the last one might get somebody
+// killed.
+func (o *fileObject) checkRoom(n int64) error {
+	var have unix.Stat_t
+	var fs unix.Statfs_t
+	if unix.Fstat(o.fd, &have) != nil || unix.Fstatfs(o.fd, &fs) != nil {
+		return nil // the chunks will tell
+	}
+	more := n - have.Blocks*512
+	if fs.Blocks > 0 && more > 0 && (more-1)/fs.Bsize >= int64(fs.Bfree) {
+		return unix.ENOSPC
+	}
+	// Memory without a limit of its own (Blocks is 0), or with one above the
+	// machine's.
+	var machine unix.Sysinfo_t
+	if o.addr.kind != File && unix.Sysinfo(&machine) == nil &&
+		uint64(n) > (uint64(machine.Totalram)+uint64(machine.Totalswap))*uint64(machine.Unit) {
+		return unix.ENOMEM
 	}
 	return nil
 }
@@ -128,6 +186,8 @@ func (o *fileObject) roomError(asked int64, err error) error {
 	switch {
 	case o.addr.kind == Memfd:
 		return fmt.Errorf("%s asked: %w (memory or huge pages are short: see shoal doctor)", formatBytes(asked), err)
+	case err == unix.ENOMEM:
+		return fmt.Errorf("%s asked: %w (this machine's memory and swap together have less, or its control group allows less)", formatBytes(asked), err)
 	case o.addr.kind == POSIX:
 		where = "in /dev/shm (" + formatBytes(total) + ")"
 		remedy = "remove what nobody uses (shoal gc --foreign), or enlarge it (mount -o remount,size=… /dev/shm; docker run --shm-size=…)"
@@ -233,7 +293,7 @@ func removeUnusedFile(a Address) error {
 	if err != nil {
 		return err
 	}
-	o := obj.(*fileObject)
+	o := obj.object.(*fileObject)
 	defer o.close() // gives the lease back
 	_, err = unix.FcntlInt(uintptr(o.fd), unix.F_SETLEASE, unix.F_WRLCK)
 	switch {

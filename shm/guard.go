@@ -14,8 +14,8 @@ import (
 //
 // Only faults of fn's own goroutine are caught. fn is left in the middle, as by
 // a panic: its deferred calls run. Panics and faults that have nothing to do
-// with this segment pass through. The segment stays mapped while fn runs. Cost:
-// about 10 ns.
+// with this segment pass through. The segment stays mapped while fn runs, so fn must
+// not close it: Close would wait for fn. Cost: about 30 ns.
 func (s *Segment) Guard(fn func() error) error {
 	if !s.uses.acquire() {
 		return fail("guard", s.addr, ErrClosed)

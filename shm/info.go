@@ -7,7 +7,7 @@ import (
 
 // Info describes an object: what [Stat], [List] and [Segment.Stat] tell.
 type Info struct {
-	Address  Address
+	Address  Address     // by which others reach it; a System V segment without a key has its id
 	ID       int32       // System V id; 0 otherwise
 	Size     int64       // bytes, as its creator asked
 	Resident int64       // bytes of memory in use; -1 if unknown

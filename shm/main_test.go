@@ -1,9 +1,23 @@
 package shm_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/seed-247006a4/shoal/internal/isolate"
 )
 
-func TestMain(m *testing.M) { isolate.Main(m) }
+// roleVariable makes this test binary play a part in a test of another process
+// rather than run tests. Parts are in roles.
+const roleVariable = "SHOAL_SHM_ROLE"
+
+// roles are such parts. They find their arguments in os.Args.
+var roles = map[string]func(){}
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleVariable); role != "" {
+		roles[role]()
+		os.Exit(0)
+	}
+	isolate.Main(m)
+}

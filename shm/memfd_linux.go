@@ -12,26 +12,36 @@ import (
 )
 
 // createMemfd makes an anonymous object, sealed against shrinking.
-func createMemfd(a Address, size int64, s settings) (object, error) {
+func createMemfd(a Address, size int64, s settings) (opened, error) {
 	flags := unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
 	if s.HugePages {
 		flags |= unix.MFD_HUGETLB
 		page, err := hugePageSize()
 		if err != nil {
-			return nil, err
+			return opened{}, err
 		}
-		size = (size + page - 1) / page * page
+		if size, err = roundUp(size, page); err != nil {
+			return opened{}, err
+		}
 	}
-	// NOEXEC_SEAL is Linux 6.3; before it, EINVAL.
-	fd, err := unix.MemfdCreate(a.name, flags|unix.MFD_NOEXEC_SEAL)
+	// Nobody is to run it, unless the mode says so. NOEXEC_SEAL is Linux 6.3;
+	// before it, EINVAL.
+	exec := 0
+	if s.Mode&0o111 == 0 {
+		exec = unix.MFD_NOEXEC_SEAL
+	}
+	fd, err := unix.MemfdCreate(a.name, flags|exec)
 	if err == unix.EINVAL {
 		fd, err = unix.MemfdCreate(a.name, flags)
 	}
 	if err != nil {
-		return nil, err
+		return opened{}, err
 	}
 	o := &fileObject{addr: a, fd: fd}
-	err = o.own(s)
+	err = o.chown(s)
+	if err == nil {
+		err = unix.Fchmod(fd, uint32(s.Mode)) // memfds are made 0777 or, with NOEXEC_SEAL, 0666
+	}
 	if err == nil {
 		err = o.reserve(size)
 	}
@@ -40,9 +50,9 @@ func createMemfd(a Address, size int64, s settings) (object, error) {
 	}
 	if err != nil {
 		o.close()
-		return nil, err
+		return opened{}, err
 	}
-	return o, nil
+	return opened{o, a, size}, nil
 }
 
 // hugePageSize is the size of the machine's default huge pages, in bytes.

@@ -19,3 +19,10 @@ type object interface {
 	remove() error
 	close() error
 }
+
+// opened is an object as it comes from its backend.
+type opened struct {
+	object
+	addr Address // not the one asked for, if that was IPC_PRIVATE
+	size int64   // bytes; not the size asked for, if that was rounded up
+}

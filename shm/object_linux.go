@@ -14,29 +14,26 @@ import (
 
 const supported = true
 
-// createObject makes an object that nobody can open yet (see object.publish),
-// and returns its address, which for IPC_PRIVATE is not the one asked for.
-func createObject(a Address, size int64, s settings) (object, Address, error) {
+// createObject makes an object that nobody can open yet (see object.publish).
+func createObject(a Address, size int64, s settings) (opened, error) {
 	switch a.kind {
 	case POSIX, File:
-		obj, err := createFile(a, size, s)
-		return obj, a, err
+		return createFile(a, size, s)
 	case Memfd:
-		obj, err := createMemfd(a, size, s)
-		return obj, a, err
+		return createMemfd(a, size, s)
 	default:
 		return createSysV(a, size, s)
 	}
 }
 
-func openObject(a Address, s settings) (object, error) {
+func openObject(a Address, s settings) (opened, error) {
 	switch a.kind {
 	case POSIX, File:
 		return openFile(a, s)
 	case Memfd:
-		return nil, fmt.Errorf("a memfd has no name to open; its holder hands it over with Segment.Send: %w", unix.EINVAL)
+		return opened{}, fmt.Errorf("a memfd has no name to open; its holder hands it over with Segment.Send: %w", unix.EINVAL)
 	default:
-		return openSysV(a, s)
+		return openSysV(a)
 	}
 }
 
@@ -64,7 +61,7 @@ func listObjects() ([]Info, error) {
 		if !e.Type().IsRegular() {
 			continue
 		}
-		info, err := statPath(Address{kind: POSIX, name: e.Name()})
+		info, err := statPath(Address{kind: POSIX, name: posix.ShmDir + "/" + e.Name()})
 		if err == nil {
 			list = append(list, info)
 		}
@@ -75,7 +72,13 @@ func listObjects() ([]Info, error) {
 func removeObject(a Address) error {
 	switch a.kind {
 	case POSIX, File:
-		if _, err := statPath(a); err != nil {
+		// unlink(2) alone would take a symbolic link or a FIFO, too.
+		var st unix.Stat_t
+		err := unix.Lstat(a.path(), &st)
+		if err == nil {
+			err = checkKind(st.Mode)
+		}
+		if err != nil {
 			return err
 		}
 		return unix.Unlink(a.path())
@@ -124,8 +127,10 @@ func checkKind(mode uint32) error {
 	case unix.S_IFDIR:
 		return unix.EISDIR
 	}
-	return fmt.Errorf("it is a device, socket or FIFO: %w", unix.EINVAL)
+	return errOtherKind
 }
+
+var errOtherKind = fmt.Errorf("it is a device, socket or FIFO: %w", unix.EINVAL)
 
 // ignoringEINTR calls op until it is not interrupted by a signal; the Go
 // runtime sends itself some.

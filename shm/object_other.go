@@ -6,10 +6,10 @@ import "errors"
 
 const supported = false
 
-func createObject(a Address, _ int64, _ settings) (object, Address, error) {
-	return nil, a, errors.ErrUnsupported
+func createObject(Address, int64, settings) (opened, error) {
+	return opened{}, errors.ErrUnsupported
 }
-func openObject(Address, settings) (object, error) { return nil, errors.ErrUnsupported }
+func openObject(Address, settings) (opened, error) { return opened{}, errors.ErrUnsupported }
 func statObject(Address) (Info, error)             { return Info{}, errors.ErrUnsupported }
 func listObjects() ([]Info, error)                 { return nil, errors.ErrUnsupported }
 func removeObject(Address) error                   { return errors.ErrUnsupported }

@@ -21,31 +21,49 @@ const openAttempts = 100
 // For System V, "sysv:0" is IPC_PRIVATE: always a new segment, whose address
 // afterwards is its id.
 func Create(addr string, size int64, opts *Options) (*Segment, error) {
-	a, s, err := prepare(addr, opts)
+	a, s, err := prepare("create", addr, opts)
 	if err != nil {
 		return nil, err
 	}
-	seg, err := create(a, size, s)
+	seg, err := create(a, size, s, nil)
 	return seg, fail("create", a, err)
 }
 
-func create(a Address, size int64, s settings) (*Segment, error) {
+// Build is [Create] with contents: fill writes them into the new object, zero so
+// far, before others can open it. If fill fails, there has never been an object.
+// A System V segment alone is visible meanwhile, all zero.
+func Build(addr string, size int64, opts *Options, fill func([]byte) error) (*Segment, error) {
+	a, s, err := prepare("create", addr, opts)
+	if err != nil {
+		return nil, err
+	}
+	seg, err := create(a, size, s, fill)
+	return seg, fail("create", a, err)
+}
+
+func create(a Address, size int64, s settings, fill func([]byte) error) (*Segment, error) {
 	if size <= 0 {
 		return nil, fmt.Errorf("size %d is not positive: %w", size, syscall.EINVAL)
 	}
 	if s.ReadOnly {
 		return nil, fmt.Errorf("a new segment cannot be read-only: %w", syscall.EINVAL)
 	}
-	obj, a, err := createObject(a, size, s)
+	obj, err := createObject(a, size, s)
 	if err != nil {
 		return nil, err
 	}
 	// Mapped first, published last: a failure before leaves nothing behind.
-	seg, err := newSegment(a, obj, s)
+	seg, err := newSegment(obj, s)
 	if err != nil {
 		return nil, err
 	}
-	if err := obj.publish(); err != nil {
+	if fill != nil {
+		err = fill(seg.Bytes())
+	}
+	if err == nil {
+		err = obj.publish()
+	}
+	if err != nil {
 		seg.Close()
 		return nil, err
 	}
@@ -55,7 +73,7 @@ func create(a Address, size int64, s settings) (*Segment, error) {
 // Open maps an existing object whole, whoever made it. If there is none, the
 // error is fs.ErrNotExist. Mode and Group of the options do not matter here.
 func Open(addr string, opts *Options) (*Segment, error) {
-	a, s, err := prepare(addr, opts)
+	a, s, err := prepare("open", addr, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +86,7 @@ func open(a Address, s settings) (*Segment, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSegment(a, obj, s)
+	return newSegment(obj, s)
 }
 
 // OpenOrCreate maps the object if it exists and creates it if not, and tells
@@ -76,7 +94,7 @@ func open(a Address, s settings) (*Segment, error) {
 // existing object that is smaller than size is ErrTooSmall; a larger one is
 // mapped whole.
 func OpenOrCreate(addr string, size int64, opts *Options) (seg *Segment, created bool, err error) {
-	a, s, err := prepare(addr, opts)
+	a, s, err := prepare("open", addr, opts)
 	if err != nil {
 		return nil, false, err
 	}
@@ -85,8 +103,10 @@ func OpenOrCreate(addr string, size int64, opts *Options) (seg *Segment, created
 		if !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
-		seg, err = create(a, size, s)
-		if !errors.Is(err, fs.ErrExist) {
+		seg, err = create(a, size, s, nil)
+		// A System V segment can be removed between its creation and its mapping.
+		lost := errors.Is(err, fs.ErrExist) || a.kind == SysV && errors.Is(err, fs.ErrNotExist)
+		if !lost {
 			return seg, err == nil, fail("create", a, err)
 		}
 	}
@@ -117,10 +137,12 @@ func Remove(addr string) error {
 // one that is in use stays, and the error is ErrInUse.
 //
 // The kernel decides, for every user, container and namespace at once. System V
-// segments carry a count of their attachments. For POSIX and file objects it
-// grants a write lease (fcntl F_SETLEASE), which it does only if there is no
-// other open file description, and every mapping holds one. A lease needs to be
-// the object's owner or CAP_LEASE.
+// segments carry a count of their attachments; whoever attaches one between the
+// look at that count and the removal keeps it, without its key. For POSIX and
+// file objects it grants a write lease (fcntl F_SETLEASE), which it does only if
+// there is no other open file description, and every mapping holds one; whoever
+// opens the object meanwhile waits, and [Open] then finds nothing. Taking a lease
+// takes the object's owner or CAP_LEASE.
 func RemoveUnused(addr string) error {
 	a, err := ParseAddress(addr)
 	if err != nil {
@@ -129,11 +151,11 @@ func RemoveUnused(addr string) error {
 	return fail("remove", a, removeUnused(a))
 }
 
-func prepare(addr string, opts *Options) (Address, settings, error) {
+func prepare(op, addr string, opts *Options) (Address, settings, error) {
 	a, err := ParseAddress(addr)
 	if err != nil {
 		return a, settings{}, err
 	}
 	s, err := opts.settings()
-	return a, s, fail("open", a, err)
+	return a, s, fail(op, a, err)
 }

@@ -72,8 +72,8 @@ func FromFile(f *os.File, opts *Options) (*Segment, error) {
 	}
 	fd := -1
 	var dupErr error
-	if err := conn.Control(func(raw uintptr) { fd, dupErr = duplicateFD(int(raw)) }); err != nil {
-		return nil, fail("open", a, err)
+	if conn.Control(func(raw uintptr) { fd, dupErr = duplicateFD(int(raw)) }) != nil {
+		return nil, fail("open", a, os.ErrClosed) // the one reason, for which Control has an error value of its own
 	}
 	if dupErr != nil {
 		return nil, fail("open", a, dupErr)

@@ -28,7 +28,9 @@ func sendObject(conn *net.UnixConn, obj object) error {
 // sets MSG_CMSG_CLOEXEC, so that no child inherits it.
 func receiveDescriptor(conn *net.UnixConn) (int, error) {
 	data := make([]byte, 1)
-	control := make([]byte, unix.CmsgSpace(4*4)) // room to see and close surplus ones
+	// Room to see and close surplus ones, and for the credentials that come first
+	// on a socket with SO_PASSCRED.
+	control := make([]byte, unix.CmsgSpace(unix.SizeofUcred)+unix.CmsgSpace(4*4))
 	n, cn, flags, _, err := conn.ReadMsgUnix(data, control)
 	if err != nil {
 		return -1, err
@@ -56,6 +58,9 @@ func descriptors(control []byte) (fds []int, err error) {
 		return nil, err
 	}
 	for i := range messages {
+		if h := messages[i].Header; h.Level != unix.SOL_SOCKET || h.Type != unix.SCM_RIGHTS {
+			continue
+		}
 		got, err := unix.ParseUnixRights(&messages[i])
 		if err != nil {
 			return fds, err
@@ -80,35 +85,40 @@ func duplicateFD(fd int) (int, error) {
 // adopt maps the object behind fd, which it owns from here on.
 func adopt(fd int, s settings) (Address, *Segment, error) {
 	o := &fileObject{addr: Address{kind: Memfd}, fd: fd}
-	err := o.identify(s)
+	size, err := o.identify(s)
 	if err != nil {
 		o.close()
 		return o.addr, nil, err
 	}
-	seg, err := newSegment(o.addr, o, s)
+	seg, err := newSegment(opened{o, o.addr, size}, s)
 	return o.addr, seg, err
 }
 
 // identify finds out what the descriptor is, from what the kernel says of it.
-func (o *fileObject) identify(s settings) error {
+func (o *fileObject) identify(s settings) (size int64, err error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(o.fd, &st); err != nil {
-		return err
+		return 0, err
 	}
 	if err := checkKind(st.Mode); err != nil {
-		return err
+		return 0, err
 	}
 	link, err := os.Readlink(procSelfFD(o.fd))
 	if err != nil {
-		return err
+		return 0, err
 	}
-	o.addr, _, _ = describe(link, true, 0)
+	var removed bool
+	if o.addr, removed, _ = describe(link, true, 0); removed {
+		if a, ok := make(directories).find(o.addr, identity{dev: st.Dev, inode: st.Ino}); ok {
+			o.addr = a
+		}
+	}
 	if o.addr.kind != Memfd || s.Unsealed {
-		return nil
+		return st.Size, nil
 	}
 	seals, err := unix.FcntlInt(uintptr(o.fd), unix.F_GET_SEALS, 0)
 	if err == nil && seals&unix.F_SEAL_SHRINK == 0 {
 		err = fmt.Errorf("memfd is not sealed against shrinking (F_SEAL_SHRINK), so its sender could make readers fault: %w", unix.EPERM)
 	}
-	return err
+	return st.Size, err
 }

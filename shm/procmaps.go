@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/seed-247006a4/shoal/posix"
 )
 
 // mapping is a line of /proc/PID/maps (proc_pid_maps(5)).
@@ -64,17 +66,21 @@ const deletedSuffix = " (deleted)"
 func describe(path string, shared bool, inode uint64) (a Address, removed, ok bool) {
 	name, deleted := strings.CutSuffix(path, deletedSuffix)
 	switch {
-	case strings.HasPrefix(name, "/SYSV"): // ipc/shm.c: SYSV and the key in eight hex digits
+	case sysvMapping(name):
 		return Address{kind: SysV, byID: true, num: int32(inode)}, false, true
 	case strings.HasPrefix(name, "/memfd:"):
 		return Address{kind: Memfd, name: strings.TrimPrefix(name, "/memfd:")}, false, true
 	case strings.HasPrefix(name, posixPrefix) && !strings.Contains(name[len(posixPrefix):], "/"):
-		return Address{kind: POSIX, name: name[len(posixPrefix):]}, deleted, true
+		return Address{kind: POSIX, name: name}, deleted, true
 	}
 	return Address{kind: File, name: name}, deleted, shared
 }
 
-const posixPrefix = "/dev/shm/"
+// sysvMapping reports whether a path of /proc/PID/maps is a System V segment:
+// ipc/shm.c names the file SYSV and the key, eight hexadecimal digits.
+func sysvMapping(path string) bool { return strings.HasPrefix(path, "/SYSV") }
+
+const posixPrefix = posix.ShmDir + "/"
 
 // sorted returns the values of list in the order of key.
 func sorted[V any, O cmp.Ordered](list iter.Seq[V], key func(V) O) []V {

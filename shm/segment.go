@@ -26,27 +26,26 @@ type Segment struct {
 	view atomic.Pointer[[]byte] // the newest mapping; nil once closed
 
 	mu       sync.Mutex
-	mappings [][]byte // every mapping made, the newest last
+	mappings [][]byte  // every mapping made, the newest last
+	first    [1][]byte // where mappings starts
+
+	closing sync.Once
 }
 
 // newSegment maps an open object whole. It owns obj from here on.
-func newSegment(a Address, obj object, s settings) (*Segment, error) {
-	size, err := obj.size()
-	if err == nil && size == 0 {
-		err = ErrNotSized
+func newSegment(obj opened, s settings) (*Segment, error) {
+	if obj.size == 0 {
+		obj.close()
+		return nil, ErrNotSized
 	}
+	b, err := obj.attach(obj.size, s)
 	if err != nil {
 		obj.close()
 		return nil, err
 	}
-	b, err := obj.attach(size, s)
-	if err != nil {
-		obj.close()
-		return nil, err
-	}
-	seg := &Segment{addr: a, obj: obj, options: s, mappings: [][]byte{b}}
-	seg.uses.init()
-	seg.view.Store(&b)
+	seg := &Segment{addr: obj.addr, obj: obj.object, options: s, first: [1][]byte{b}}
+	seg.mappings = seg.first[:]
+	seg.view.Store(&seg.first[0])
 	return seg, nil
 }
 
@@ -61,7 +60,9 @@ func (s *Segment) Size() int { return len(s.Bytes()) }
 // touching it afterwards ends the program. After Grow, Bytes returns the larger
 // view, and slices of the smaller one stay good. After Close it returns nil.
 //
-// Where Close may run at the same time, use [Segment.Borrow]. Cost: one load.
+// Where Close may run at the same time, use [Segment.Borrow]. Cost: two loads,
+// one after the other, which a loop should leave outside; the bytes themselves
+// cost what those of any slice do.
 func (s *Segment) Bytes() []byte {
 	if v := s.view.Load(); v != nil {
 		return *v
@@ -219,7 +220,9 @@ func (s *Segment) Stat() (Info, error) {
 // Remove takes the object's name away (shm_unlink, shmctl IPC_RMID, unlink).
 // Every process that has it mapped, this one too, goes on using it; the memory
 // is freed when the last one lets go. If the name has come to mean another
-// object, that one is left alone and the error is fs.ErrNotExist.
+// object, that one is left alone and the error is fs.ErrNotExist. (The system
+// cannot look and unlink in one step: a name that changes hands just between the
+// two is lost.)
 func (s *Segment) Remove() error {
 	if !s.uses.acquire() {
 		return fail("remove", s.addr, ErrClosed)
@@ -229,16 +232,22 @@ func (s *Segment) Remove() error {
 }
 
 // Close unmaps the segment; the object stays, for others and for the next Open.
-// It waits until every borrowed view has been released, and invalidates every
-// slice of [Segment.Bytes]. Closing again does nothing and returns nil.
-func (s *Segment) Close() error {
-	if !s.uses.close() {
-		return nil
-	}
-	s.view.Store(nil)
+// It waits until every borrowed view has been released and every method that is
+// at work has returned, and invalidates every slice of [Segment.Bytes]. Closing
+// again waits for the first Close, and returns nil.
+func (s *Segment) Close() (err error) {
+	s.closing.Do(func() {
+		s.uses.close()
+		s.view.Store(nil)
+		err = fail("close", s.addr, s.release())
+	})
+	return err
+}
+
+// release gives back what the segment has of the system.
+func (s *Segment) release() (first error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var first error
 	for _, b := range s.mappings {
 		if err := s.obj.detach(b); err != nil && first == nil {
 			first = err
@@ -248,7 +257,7 @@ func (s *Segment) Close() error {
 	if err := s.obj.close(); err != nil && first == nil {
 		first = err
 	}
-	return fail("close", s.addr, first)
+	return first
 }
 
 // String describes the segment for people: its address and size.

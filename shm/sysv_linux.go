@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -20,22 +19,24 @@ type sysvObject struct {
 	draft bool // made by this process and not published yet
 }
 
-func createSysV(a Address, size int64, s settings) (object, Address, error) {
+func createSysV(a Address, size int64, s settings) (opened, error) {
 	if a.byID {
-		return nil, a, fmt.Errorf("the kernel chooses ids; create by key, or sysv:0 for a private segment: %w", unix.EINVAL)
+		return opened{}, fmt.Errorf("the kernel chooses ids; create by key, or sysv:0 for a private segment: %w", unix.EINVAL)
 	}
 	flags := sysv.Create | sysv.Exclusive | sysv.Flag(s.Mode)
 	if s.HugePages {
 		flags |= sysv.HugeTLB
 		page, err := hugePageSize()
 		if err != nil {
-			return nil, a, err
+			return opened{}, err
 		}
-		size = (size + page - 1) / page * page
+		if size, err = roundUp(size, page); err != nil {
+			return opened{}, err
+		}
 	}
 	id, err := sysv.ShmGet(sysv.Key(a.num), int(size), flags)
 	if err != nil {
-		return nil, a, err
+		return opened{}, err
 	}
 	if sysv.Key(a.num) == sysv.Private {
 		a = IDAddress(id)
@@ -44,10 +45,10 @@ func createSysV(a Address, size int64, s settings) (object, Address, error) {
 	if s.gid >= 0 {
 		if err := o.setGroup(s); err != nil {
 			o.close()
-			return nil, a, fmt.Errorf("group %s: %w", s.Group, err)
+			return opened{}, fmt.Errorf("group %s: %w", s.Group, err)
 		}
 	}
-	return o, a, nil
+	return opened{o, o.addr, size}, nil
 }
 
 func (o *sysvObject) setGroup(s settings) error {
@@ -60,12 +61,14 @@ func (o *sysvObject) setGroup(s settings) error {
 	return o.id.Set(p)
 }
 
-func openSysV(a Address, s settings) (object, error) {
+func openSysV(a Address) (opened, error) {
 	id, err := findSysV(a)
 	if err != nil {
-		return nil, err
+		return opened{}, err
 	}
-	return &sysvObject{addr: a, id: id}, nil
+	o := &sysvObject{addr: a, id: id}
+	size, err := o.size()
+	return opened{o, a, size}, err
 }
 
 // findSysV returns the id that an address means. Looking a key up with size and
@@ -217,7 +220,3 @@ func sysvInfo(in sysv.ShmInfo) Info {
 }
 
 func idOf(info Info) sysv.ShmID { return sysv.ShmID(info.ID) }
-
-// sysvMapping reports whether a path of /proc/PID/maps is a System V segment:
-// ipc/shm.c names the file SYSV and the key, eight hexadecimal digits.
-func sysvMapping(path string) bool { return strings.HasPrefix(path, "/SYSV") }

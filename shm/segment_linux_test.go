@@ -1,3 +1,5 @@
+//go:build linux && (amd64 || arm64)
+
 package shm_test
 
 import (
@@ -7,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -33,6 +36,9 @@ func create(t *testing.T, addr string, size int64, opts *shm.Options) *shm.Segme
 	}
 	t.Cleanup(func() {
 		seg.Close()
+		if strings.HasPrefix(addr, "memfd:") {
+			return
+		}
 		if err := shm.Remove(addr); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Error(err)
 		}
@@ -285,22 +291,5 @@ func TestWhatStandsInTheWay(t *testing.T) {
 				t.Errorf("it was removed: %v", err)
 			}
 		})
-	}
-}
-
-func TestAddresses(t *testing.T) {
-	for in, want := range map[string]string{
-		"/x": "/x", "posix:/x": "/x", "posix:///x": "/x", "sysv:0x1234": "sysv:0x1234",
-		"sysv:4660": "sysv:0x1234", "sysv-id:7": "sysv-id:7", "file:a//b": "file:a/b", "memfd:m": "memfd:m",
-	} {
-		a, err := shm.ParseAddress(in)
-		if err != nil || a.String() != want {
-			t.Errorf("%q: %v, %v", in, a, err)
-		}
-	}
-	for _, in := range []string{"", "/", "ticks", "/a/b", "posix:..", "sysv:zz", "sysv-id:-1", "file:", "http://x", "/" + string(make([]byte, 3)), "/" + string(bytes.Repeat([]byte("n"), 300))} {
-		if a, err := shm.ParseAddress(in); err == nil {
-			t.Errorf("%q: parsed as %v", in, a)
-		}
 	}
 }
