@@ -9,3 +9,6 @@ func plural(n int, noun string) string {
 	}
 	return strconv.Itoa(n) + " " + noun + "s"
 }
+
+// An objectID is the id of an object of any kind.
+type objectID interface{ ShmID | SemID | MsgID }

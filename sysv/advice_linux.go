@@ -14,7 +14,7 @@ import (
 func shmGetAdvice(key Key, size int, flags Flag, err error) string {
 	switch err {
 	case syscall.EINVAL:
-		if old, ok := existing(key, shmList, func(s ShmInfo) Key { return s.Key }); ok {
+		if old, ok := shmOfKey(key); ok {
 			if int64(size) > old.Size || size < 0 {
 				return fmt.Sprintf("%d bytes asked, the segment with this key (id %d) has %d: "+
 					"ask for no more, or for 0 to take any size, or remove it first", size, old.ID, old.Size)
@@ -51,7 +51,7 @@ func shmGetAdvice(key Key, size int, flags Flag, err error) string {
 			return "huge pages need CAP_IPC_LOCK or membership of the group in the sysctl vm.hugetlb_shm_group"
 		}
 	case syscall.EACCES:
-		if old, ok := existing(key, shmList, func(s ShmInfo) Key { return s.Key }); ok {
+		if old, ok := shmOfKey(key); ok {
 			return refused(old.Mode, old.UID, old.GID)
 		}
 	}
@@ -73,14 +73,11 @@ func shmAtAdvice(id ShmID, addr uintptr, flags AttachFlag, err error) string {
 			return fmt.Sprintf("something is mapped at address %#x: let the kernel choose (0), or Remap", addr)
 		}
 	case syscall.EACCES:
-		list, _ := shmList()
-		if i := slices.IndexFunc(list, func(s ShmInfo) bool { return s.ID == id }); i >= 0 {
-			s := refused(list[i].Mode, list[i].UID, list[i].GID)
-			if flags&ReadOnly == 0 {
-				s += "; ReadOnly needs read permission alone"
-			}
-			return s
+		s := refusedID(id)
+		if s != "" && flags&ReadOnly == 0 {
+			s += "; ReadOnly needs read permission alone"
 		}
+		return s
 	}
 	return ""
 }
@@ -88,7 +85,7 @@ func shmAtAdvice(id ShmID, addr uintptr, flags AttachFlag, err error) string {
 func semGetAdvice(key Key, nsems int, flags Flag, err error) string {
 	switch err {
 	case syscall.EINVAL:
-		if old, ok := existing(key, semList, func(s SemInfo) Key { return s.Key }); ok && nsems > old.Count {
+		if old, ok := semOfKey(key); ok && nsems > old.Count {
 			return fmt.Sprintf("%s asked, the set with this key (id %d) has %d: ask for no more, or for 0 to take any number, or remove it first",
 				plural(nsems, "semaphore"), old.ID, old.Count)
 		}
@@ -107,14 +104,14 @@ func semGetAdvice(key Key, nsems int, flags Flag, err error) string {
 		return fmt.Sprintf("%s asked, %d exist, SEMMNS, the 2nd number of the sysctl kernel.sem, permits %d: remove some, or raise it",
 			plural(nsems, "semaphore"), u.Semaphores, l.MaxSemaphores)
 	case syscall.EACCES:
-		if old, ok := existing(key, semList, func(s SemInfo) Key { return s.Key }); ok {
+		if old, ok := semOfKey(key); ok {
 			return refused(old.Mode, old.UID, old.GID)
 		}
 	}
 	return ""
 }
 
-func semOpAdvice(err error) string {
+func semOpAdvice(id SemID, err error) string {
 	switch err {
 	case syscall.EFBIG:
 		return "the set has no semaphore of that number: they count from 0"
@@ -127,19 +124,24 @@ func semOpAdvice(err error) string {
 	case syscall.ENOSPC:
 		return "the kernel's limit of undo structures (SEMMNU) is reached"
 	}
-	return ctlAdvice(err)
+	return ctlAdvice(id)(err)
 }
 
-func msgGetAdvice(err error) string {
-	if err == syscall.ENOSPC {
+func msgGetAdvice(key Key, err error) string {
+	switch err {
+	case syscall.ENOSPC:
 		if l, e := msgLimits(); e == nil {
 			return fmt.Sprintf("the sysctl kernel.msgmni permits %d queues: remove some, or raise it", l.MaxQueues)
+		}
+	case syscall.EACCES:
+		if old, ok := find(msgList, func(s MsgInfo) bool { return s.Key == key }); ok {
+			return refused(old.Mode, old.UID, old.GID)
 		}
 	}
 	return ""
 }
 
-func msgSendAdvice(typ int64, size int, err error) string {
+func msgSendAdvice(id MsgID, typ int64, size int, err error) string {
 	if err == syscall.EINVAL {
 		if typ < 1 {
 			return fmt.Sprintf("a message's type is at least 1, not %d", typ)
@@ -148,10 +150,10 @@ func msgSendAdvice(typ int64, size int, err error) string {
 			return fmt.Sprintf("%d bytes, the sysctl kernel.msgmax permits %d in one message", size, l.MaxMessageBytes)
 		}
 	}
-	return ctlAdvice(err)
+	return ctlAdvice(id)(err)
 }
 
-func msgReceiveAdvice(flags Flag, size int, err error) string {
+func msgReceiveAdvice(id MsgID, flags Flag, size int, err error) string {
 	switch {
 	case err == syscall.E2BIG:
 		return fmt.Sprintf("the message is longer than the buffer of %d bytes and stays in the queue: use a larger one, or MsgNoError to cut it", size)
@@ -160,28 +162,75 @@ func msgReceiveAdvice(flags Flag, size int, err error) string {
 	case err == syscall.ENOSYS && flags&MsgCopy != 0:
 		return "MsgCopy needs a kernel with CONFIG_CHECKPOINT_RESTORE"
 	}
-	return ctlAdvice(err)
+	return ctlAdvice(id)(err)
+}
+
+func msgSetAdvice(id MsgID, maxBytes int64, err error) string {
+	if err == syscall.EPERM {
+		if l, e := msgLimits(); e == nil && maxBytes > int64(l.MaxQueueBytes) {
+			return fmt.Sprintf("%d bytes asked, the sysctl kernel.msgmnb permits %d to all but the privileged", maxBytes, l.MaxQueueBytes)
+		}
+	}
+	return ctlAdvice(id)(err)
 }
 
 const noSuchID = "no object has this id: it has been removed, or is of another kind or IPC namespace"
 
 // ctlAdvice is about an object of which only the id is known.
-func ctlAdvice(err error) string {
-	switch err {
-	case syscall.EIDRM:
-		return "the object was removed meanwhile"
-	case syscall.EPERM:
-		return "only its owner, its creator and the privileged may do that"
+func ctlAdvice[ID objectID](id ID) func(error) string {
+	return func(err error) string {
+		switch err {
+		case syscall.EIDRM:
+			return "the object was removed meanwhile"
+		case syscall.EPERM:
+			return "only its owner, its creator and the privileged may do that"
+		case syscall.EACCES:
+			return refusedID(id)
+		}
+		return ""
 	}
-	return ""
 }
 
 // idAdvice is [ctlAdvice] for the calls whose EINVAL is about the id alone.
-func idAdvice(err error) string {
-	if err == syscall.EINVAL {
-		return noSuchID
+func idAdvice[ID objectID](id ID) func(error) string {
+	return func(err error) string {
+		if err == syscall.EINVAL {
+			return noSuchID
+		}
+		return ctlAdvice(id)(err)
 	}
-	return ctlAdvice(err)
+}
+
+func lockAdvice(id ShmID) func(error) string {
+	return func(err error) string {
+		switch err {
+		case syscall.EPERM:
+			return "only its owner and its creator, if RLIMIT_MEMLOCK (ulimit -l) is above 0, and those with CAP_IPC_LOCK may do that"
+		case syscall.ENOMEM:
+			return "RLIMIT_MEMLOCK (ulimit -l) does not permit that much: raise it, or have CAP_IPC_LOCK"
+		}
+		return idAdvice(id)(err)
+	}
+}
+
+// refusedID tells why access to an object is refused, as the list, which needs
+// no permission, has it.
+func refusedID[ID objectID](id ID) string {
+	switch id := any(id).(type) {
+	case ShmID:
+		if s, ok := find(shmList, func(s ShmInfo) bool { return s.ID == id }); ok {
+			return refused(s.Mode, s.UID, s.GID)
+		}
+	case SemID:
+		if s, ok := find(semList, func(s SemInfo) bool { return s.ID == id }); ok {
+			return refused(s.Mode, s.UID, s.GID)
+		}
+	case MsgID:
+		if s, ok := find(msgList, func(s MsgInfo) bool { return s.ID == id }); ok {
+			return refused(s.Mode, s.UID, s.GID)
+		}
+	}
+	return ""
 }
 
 func refused(m Mode, uid, gid uint32) string {
@@ -189,16 +238,23 @@ func refused(m Mode, uid, gid uint32) string {
 		uint32(m.Perm()), uid, gid, syscall.Geteuid(), syscall.Getegid())
 }
 
-// existing finds the object that a key leads to, whatever its permissions.
-func existing[T any](key Key, list func() ([]T, error), keyOf func(T) Key) (found T, ok bool) {
-	if key == Private {
-		return found, false
-	}
+// shmOfKey finds the segment that a key leads to, whatever its permissions.
+func shmOfKey(key Key) (ShmInfo, bool) {
+	return find(shmList, func(s ShmInfo) bool { return s.Key == key && key != Private })
+}
+
+// semOfKey finds the set that a key leads to, whatever its permissions.
+func semOfKey(key Key) (SemInfo, bool) {
+	return find(semList, func(s SemInfo) bool { return s.Key == key && key != Private })
+}
+
+// find returns the first object of a list that is the one.
+func find[T any](list func() ([]T, error), is func(T) bool) (found T, ok bool) {
 	all, err := list()
 	if err != nil {
 		return found, false
 	}
-	if i := slices.IndexFunc(all, func(t T) bool { return keyOf(t) == key }); i >= 0 {
+	if i := slices.IndexFunc(all, is); i >= 0 {
 		return all[i], true
 	}
 	return found, false

@@ -17,7 +17,7 @@ type MsgID int32
 func MsgGet(key Key, flags Flag) (MsgID, error) {
 	id, err := msgGet(key, flags)
 	if err != nil {
-		return -1, wrap("msgget", keyObject(key), err, msgGetAdvice)
+		return -1, wrap("msgget", keyObject(key), err, func(err error) string { return msgGetAdvice(key, err) })
 	}
 	return MsgID(id), nil
 }
@@ -46,8 +46,11 @@ func (id MsgID) SendContext(ctx context.Context, typ int64, data []byte, flags F
 }
 
 func (id MsgID) sendError(err error, typ int64, data []byte) error {
+	if err == nil {
+		return nil
+	}
 	return wrap("msgsnd", idObject(id), err, func(err error) string {
-		return msgSendAdvice(typ, len(data), err)
+		return msgSendAdvice(id, typ, len(data), err)
 	})
 }
 
@@ -85,8 +88,11 @@ func (id MsgID) ReceiveContext(ctx context.Context, buf []byte, typ int64, flags
 }
 
 func (id MsgID) receiveError(err error, flags Flag, size int) error {
+	if err == nil {
+		return nil
+	}
 	return wrap("msgrcv", idObject(id), err, func(err error) string {
-		return msgReceiveAdvice(flags, size, err)
+		return msgReceiveAdvice(id, flags, size, err)
 	})
 }
 
@@ -95,8 +101,8 @@ func (id MsgID) receiveError(err error, flags Flag, size int) error {
 // Process ids are as the caller's pid namespace sees them, 0 for nobody or a
 // process of another one. Times have a resolution of one second.
 type MsgInfo struct {
-	ID             MsgID
-	Key            Key
+	ID             MsgID     // leads to the queue until it is removed, and to no other
+	Key            Key       // [Private] for a queue without one
 	Bytes          int64     // in the queue: the texts alone
 	Messages       int64     // in the queue
 	MaxBytes       int64     // the queue is full beyond; -1 if unknown
@@ -120,7 +126,7 @@ func (i MsgInfo) Perm() Perm { return Perm{i.UID, i.GID, i.Mode & 0o777} }
 // EINVAL or EIDRM for an id that does not exist (any more).
 func (id MsgID) Stat() (MsgInfo, error) {
 	info, err := msgStat(id)
-	return info, wrap("msgctl(IPC_STAT)", idObject(id), err, idAdvice)
+	return info, wrap("msgctl(IPC_STAT)", idObject(id), err, idAdvice(id))
 }
 
 // Set changes owner, group, permissions and how many bytes the queue takes,
@@ -135,7 +141,9 @@ func (id MsgID) Set(p Perm, maxBytes int64) error {
 	if maxBytes >= 0 {
 		err = msgSet(id, p, maxBytes)
 	}
-	return wrap("msgctl(IPC_SET)", idObject(id), err, ctlAdvice)
+	return wrap("msgctl(IPC_SET)", idObject(id), err, func(err error) string {
+		return msgSetAdvice(id, maxBytes, err)
+	})
 }
 
 // Remove removes the queue with its messages at once: msgctl(2) IPC_RMID.
@@ -144,7 +152,7 @@ func (id MsgID) Set(p Perm, maxBytes int64) error {
 // Errors: EPERM unless the caller is owner, creator or privileged; EINVAL or
 // EIDRM for an id that does not exist (any more).
 func (id MsgID) Remove() error {
-	return wrap("msgctl(IPC_RMID)", idObject(id), msgRemove(id), idAdvice)
+	return wrap("msgctl(IPC_RMID)", idObject(id), msgRemove(id), idAdvice(id))
 }
 
 // MsgList returns every queue of the IPC namespace, whatever its permissions,
@@ -171,9 +179,9 @@ func MsgLimits() (MsgLimit, error) {
 
 // MsgUse is what all queues of the IPC namespace hold together.
 type MsgUse struct {
-	Queues   int
-	Messages int
-	Bytes    int64
+	Queues   int   // that exist
+	Messages int   // in all of them
+	Bytes    int64 // of the messages' texts
 }
 
 // MsgUsage tells what is used: msgctl(2) MSG_INFO.

@@ -80,11 +80,13 @@ func (r *row) optional(name string) int64 {
 // parseTable reads a table, converting each line by parse.
 func parseTable[T any](in io.Reader, parse func(*row) T) ([]T, error) {
 	lines := bufio.NewScanner(in)
-	columns := map[string]int{}
+	columns, width := map[string]int{}, 0
 	if lines.Scan() {
-		for i, name := range strings.Fields(lines.Text()) {
+		names := strings.Fields(lines.Text())
+		for i, name := range names {
 			columns[name] = i
 		}
+		width = len(names)
 	}
 	var list []T
 	for n := 2; lines.Scan(); n++ {
@@ -92,8 +94,8 @@ func parseTable[T any](in io.Reader, parse func(*row) T) ([]T, error) {
 		if len(r.fields) == 0 {
 			continue
 		}
-		if len(r.fields) < len(columns) {
-			return nil, fmt.Errorf("line %d: %d columns, expected %d", n, len(r.fields), len(columns))
+		if len(r.fields) < width {
+			return nil, fmt.Errorf("line %d: %d columns, expected %d", n, len(r.fields), width)
 		}
 		v := parse(&r)
 		if r.err != nil {
@@ -101,7 +103,10 @@ func parseTable[T any](in io.Reader, parse func(*row) T) ([]T, error) {
 		}
 		list = append(list, v)
 	}
-	return list, lines.Err()
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
+	return list, nil
 }
 
 func parseShm(in io.Reader) ([]ShmInfo, error) {

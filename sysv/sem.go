@@ -60,8 +60,8 @@ func SemGet(key Key, nsems int, flags Flag) (SemID, error) {
 // processes.
 type SemBuf struct {
 	Num   uint16 // which semaphore, from 0
-	Op    int16
-	Flags Flag // NoWait, Undo
+	Op    int16  // what to do, see above; -32768 to 32767
+	Flags Flag   // NoWait, Undo
 }
 
 // Op performs operations atomically, all or none, and sleeps until it can. It
@@ -106,7 +106,10 @@ func (id SemID) OpContext(ctx context.Context, ops ...SemBuf) error {
 }
 
 func (id SemID) opError(call string, err error) error {
-	return wrap(call, idObject(id), err, semOpAdvice)
+	if err == nil {
+		return nil
+	}
+	return wrap(call, idObject(id), err, func(err error) string { return semOpAdvice(id, err) })
 }
 
 // Value returns the value of a semaphore, 0 to 32767: semctl(2) GETVAL. It may
@@ -136,7 +139,7 @@ func (id SemID) get(cmd string, f func(SemID, int) (int, error), num int) (int, 
 		v, err = f(id, num)
 	}
 	if err != nil {
-		return -1, wrap("semctl("+cmd+")", numObject(id, num), err, ctlAdvice)
+		return -1, wrap("semctl("+cmd+")", numObject(id, num), err, ctlAdvice(id))
 	}
 	return v, nil
 }
@@ -155,7 +158,7 @@ func (id SemID) SetValue(num, value int) error {
 	case num <= math.MaxInt32 && num >= math.MinInt32:
 		err = semSetVal(id, num, value)
 	}
-	return wrap("semctl(SETVAL)", numObject(id, num), err, ctlAdvice)
+	return wrap("semctl(SETVAL)", numObject(id, num), err, ctlAdvice(id))
 }
 
 // All returns the values of all semaphores at one moment: semctl(2) GETALL.
@@ -164,7 +167,7 @@ func (id SemID) SetValue(num, value int) error {
 // not exist (any more).
 func (id SemID) All() ([]uint16, error) {
 	v, err := semGetAll(id)
-	return v, wrap("semctl(GETALL)", idObject(id), err, idAdvice)
+	return v, wrap("semctl(GETALL)", idObject(id), err, idAdvice(id))
 }
 
 // SetAll sets the values of all semaphores at once, otherwise like
@@ -180,15 +183,15 @@ func (id SemID) SetAll(values []uint16) error {
 		if count >= 0 && count != len(values) {
 			return plural(len(values), "value") + " for a set of " + plural(count, "semaphore") + ": pass one for each"
 		}
-		return ctlAdvice(err)
+		return ctlAdvice(id)(err)
 	})
 }
 
 // SemInfo is what the kernel knows of a set (struct semid_ds). Times have a
 // resolution of one second.
 type SemInfo struct {
-	ID         SemID
-	Key        Key
+	ID         SemID     // leads to the set until it is removed, and to no other
+	Key        Key       // [Private] for a set without one
 	Count      int       // semaphores
 	UID, GID   uint32    // owner
 	CreatorUID uint32    // who made it
@@ -207,7 +210,7 @@ func (i SemInfo) Perm() Perm { return Perm{i.UID, i.GID, i.Mode & 0o777} }
 // EINVAL or EIDRM for an id that does not exist (any more).
 func (id SemID) Stat() (SemInfo, error) {
 	info, err := semStat(id)
-	return info, wrap("semctl(IPC_STAT)", idObject(id), err, idAdvice)
+	return info, wrap("semctl(IPC_STAT)", idObject(id), err, idAdvice(id))
 }
 
 // OTime returns when the last successful operation took place, zero if none
@@ -223,7 +226,7 @@ func (id SemID) OTime() (time.Time, error) {
 // Errors: EPERM unless the caller is owner, creator or privileged; EINVAL for
 // an id that does not exist (any more), or a UID or GID that does not.
 func (id SemID) Set(p Perm) error {
-	return wrap("semctl(IPC_SET)", idObject(id), semSet(id, p), ctlAdvice)
+	return wrap("semctl(IPC_SET)", idObject(id), semSet(id, p), ctlAdvice(id))
 }
 
 // Remove removes the set at once: semctl(2) IPC_RMID. Whoever sleeps in it
@@ -232,7 +235,7 @@ func (id SemID) Set(p Perm) error {
 // Errors: EPERM unless the caller is owner, creator or privileged; EINVAL or
 // EIDRM for an id that does not exist (any more).
 func (id SemID) Remove() error {
-	return wrap("semctl(IPC_RMID)", idObject(id), semRemove(id), idAdvice)
+	return wrap("semctl(IPC_RMID)", idObject(id), semRemove(id), idAdvice(id))
 }
 
 // SemList returns every set of the IPC namespace, whatever its permissions, in
@@ -262,8 +265,8 @@ func SemLimits() (SemLimit, error) {
 
 // SemUse is what all sets of the IPC namespace use together.
 type SemUse struct {
-	Sets       int
-	Semaphores int
+	Sets       int // that exist
+	Semaphores int // in all of them
 }
 
 // SemUsage tells what is used: semctl(2) SEM_INFO.

@@ -108,7 +108,9 @@ func semGetAll(id SemID) ([]uint16, error) {
 func semSetAll(id SemID, values []uint16) (count int, err error) {
 	info, err := semStat(id)
 	if errors.Is(err, syscall.EACCES) {
-		info, err = semFind(id)
+		if listed, ok := find(semList, func(s SemInfo) bool { return s.ID == id }); ok {
+			info, err = listed, nil
+		}
 	}
 	if err != nil {
 		return -1, err
@@ -117,19 +119,6 @@ func semSetAll(id SemID, values []uint16) (count int, err error) {
 		return info.Count, errInvalid
 	}
 	return info.Count, sys.SemArray(int(id), sys.SETALL, values)
-}
-
-func semFind(id SemID) (SemInfo, error) {
-	list, err := semList()
-	if err != nil {
-		return SemInfo{}, err
-	}
-	for _, info := range list {
-		if info.ID == id {
-			return info, nil
-		}
-	}
-	return SemInfo{}, errInvalid
 }
 
 func semStat(id SemID) (SemInfo, error) {

@@ -87,8 +87,8 @@ func notAttached(err error) string {
 // Process ids are as the caller's pid namespace sees them, 0 for a process of
 // another one. Times have a resolution of one second.
 type ShmInfo struct {
-	ID         ShmID
-	Key        Key       // Private once the segment has been removed
+	ID         ShmID     // leads to the segment until it is gone, and to no other
+	Key        Key       // [Private] for a segment without one, or that has been removed
 	Size       int64     // bytes, as asked for at creation
 	UID, GID   uint32    // owner
 	CreatorUID uint32    // who made it
@@ -114,7 +114,7 @@ func (i ShmInfo) Perm() Perm { return Perm{i.UID, i.GID, i.Mode & 0o777} }
 // EINVAL or EIDRM for an id that does not exist (any more).
 func (id ShmID) Stat() (ShmInfo, error) {
 	info, err := shmStat(id)
-	return info, wrap("shmctl(IPC_STAT)", idObject(id), err, idAdvice)
+	return info, wrap("shmctl(IPC_STAT)", idObject(id), err, idAdvice(id))
 }
 
 // Residency tells how many bytes of the segment are in memory and how many in
@@ -124,7 +124,7 @@ func (id ShmID) Stat() (ShmInfo, error) {
 // file; [errors.ErrUnsupported] where the kernel does not say.
 func (id ShmID) Residency() (resident, swapped int64, err error) {
 	resident, swapped, err = shmResidency(id)
-	return resident, swapped, wrap("read /proc/sysvipc/shm", idObject(id), err, idAdvice)
+	return resident, swapped, wrap("read /proc/sysvipc/shm", idObject(id), err, idAdvice(id))
 }
 
 // Set changes owner, group and permissions: shmctl(2) IPC_SET.
@@ -132,7 +132,7 @@ func (id ShmID) Residency() (resident, swapped int64, err error) {
 // Errors: EPERM unless the caller is owner, creator or privileged; EINVAL for
 // an id that does not exist (any more), or a UID or GID that does not.
 func (id ShmID) Set(p Perm) error {
-	return wrap("shmctl(IPC_SET)", idObject(id), shmSet(id, p), ctlAdvice)
+	return wrap("shmctl(IPC_SET)", idObject(id), shmSet(id, p), ctlAdvice(id))
 }
 
 // Remove removes the segment: shmctl(2) IPC_RMID. The key is free at once.
@@ -143,7 +143,7 @@ func (id ShmID) Set(p Perm) error {
 // Errors: EPERM unless the caller is owner, creator or privileged; EINVAL or
 // EIDRM for an id that does not exist (any more).
 func (id ShmID) Remove() error {
-	return wrap("shmctl(IPC_RMID)", idObject(id), shmRemove(id), idAdvice)
+	return wrap("shmctl(IPC_RMID)", idObject(id), shmRemove(id), idAdvice(id))
 }
 
 // Lock keeps the segment's pages in memory, once they are there: shmctl(2)
@@ -153,13 +153,13 @@ func (id ShmID) Remove() error {
 // RLIMIT_MEMLOCK above 0; ENOMEM beyond that limit; EINVAL or EIDRM for an id
 // that does not exist (any more).
 func (id ShmID) Lock() error {
-	return wrap("shmctl(SHM_LOCK)", idObject(id), shmLock(id, true), idAdvice)
+	return wrap("shmctl(SHM_LOCK)", idObject(id), shmLock(id, true), lockAdvice(id))
 }
 
 // Unlock lets the segment be swapped again: shmctl(2) SHM_UNLOCK. Its errors
 // are those of [ShmID.Lock], without ENOMEM.
 func (id ShmID) Unlock() error {
-	return wrap("shmctl(SHM_UNLOCK)", idObject(id), shmLock(id, false), idAdvice)
+	return wrap("shmctl(SHM_UNLOCK)", idObject(id), shmLock(id, false), idAdvice(id))
 }
 
 // ShmList returns every segment of the IPC namespace, whatever its permissions,
@@ -191,7 +191,7 @@ func ShmLimits() (ShmLimit, error) {
 // ShmUse is what all segments of the IPC namespace use together (struct
 // shm_info).
 type ShmUse struct {
-	Segments      int
+	Segments      int    // that exist, removed ones that are still attached among them
 	Pages         uint64 // set aside
 	PagesResident uint64 // of those, in memory
 	PagesSwapped  uint64 // of those, in swap

@@ -77,9 +77,13 @@ func msgUsage() (MsgUse, error)       { return MsgUse{}, errors.ErrUnsupported }
 func shmGetAdvice(Key, int, Flag, error) string            { return "" }
 func shmAtAdvice(ShmID, uintptr, AttachFlag, error) string { return "" }
 func semGetAdvice(Key, int, Flag, error) string            { return "" }
-func semOpAdvice(error) string                             { return "" }
-func msgGetAdvice(error) string                            { return "" }
-func msgSendAdvice(int64, int, error) string               { return "" }
-func msgReceiveAdvice(Flag, int, error) string             { return "" }
-func ctlAdvice(error) string                               { return "" }
-func idAdvice(error) string                                { return "" }
+func semOpAdvice(SemID, error) string                      { return "" }
+func msgGetAdvice(Key, error) string                       { return "" }
+func msgSendAdvice(MsgID, int64, int, error) string        { return "" }
+func msgReceiveAdvice(MsgID, Flag, int, error) string      { return "" }
+func msgSetAdvice(MsgID, int64, error) string              { return "" }
+
+func ctlAdvice[ID objectID](ID) func(error) string { return noAdvice }
+func idAdvice[ID objectID](ID) func(error) string  { return noAdvice }
+func lockAdvice(ShmID) func(error) string          { return noAdvice }
+func noAdvice(error) string                        { return "" }
