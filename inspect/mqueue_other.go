@@ -1,0 +1,5 @@
+//go:build !linux
+
+package inspect
+
+func posixQueues() []Object { return nil }
