@@ -1,0 +1,69 @@
+//go:build linux && (amd64 || arm64)
+
+package demo
+
+import "fmt"
+
+// next takes the next event, and tells it. The error says why the story cannot go
+// on: a process has failed or died, or the user has had enough.
+func (s *story) next() (event, error) {
+	var e event
+	if err := s.cast.events.Decode(&e); err != nil {
+		s.cast.deaf = true
+		return e, fmt.Errorf("read what the processes say: %w", err)
+	}
+	p := s.cast.playing[e.PID]
+	if p == nil {
+		return e, s.check()
+	}
+	if e.Line != "" {
+		s.say(p.who, p.pid, e.Line)
+	}
+	if e.Made != nil {
+		s.cast.estate = append(s.cast.estate, *e.Made)
+		p.made = e.Made.SysV
+	}
+	if e.Pass != nil {
+		p.passes = append(p.passes, *e.Pass)
+	}
+	switch {
+	case e.Taken != "":
+		return e, taken(e.Taken)
+	case e.Failed != "":
+		return e, fmt.Errorf("%s (process %d): %s", p.who, p.pid, e.Failed)
+	case e.Exit != "":
+		delete(s.cast.playing, p.pid)
+		if e.Exit != exitedWell {
+			return e, fmt.Errorf("%s (process %d) ended early: %s", p.who, p.pid, e.Exit)
+		}
+	}
+	return e, nil
+}
+
+// exitedWell is what os.ProcessState says of a process that returned 0.
+const exitedWell = "exit status 0"
+
+// hear waits until a process says something.
+func (s *story) hear(p *process) error {
+	for {
+		e, err := s.next()
+		if err == nil {
+			err = s.check()
+		}
+		if err != nil || e.PID == p.pid {
+			return err
+		}
+	}
+}
+
+// finish waits until processes have ended, and well.
+func (s *story) finish(processes ...*process) error {
+	for _, p := range processes {
+		for s.cast.playing[p.pid] != nil {
+			if err := s.hear(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
