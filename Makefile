@@ -6,7 +6,7 @@ GO ?= go
 # or run programs.
 RACE = $$($(GO) list ./... | grep -vE '/internal/(archtest|testrun)$$|/(cmd|examples)/')
 
-.PHONY: all build setup test lint race bench demo clean
+.PHONY: all build setup test lint race bench man demo clean
 
 all: build
 
@@ -27,6 +27,9 @@ race: setup ## all tests with the race detector
 
 bench: ## what a segment costs, beside the bare system calls
 	$(GO) test -run '^$$' -bench . ./shm
+
+man: ## the manual pages, in bin/man
+	@$(GO) run ./cmd/shoal man bin/man
 
 demo: ## two processes, System V and POSIX shared memory, in ten seconds
 	@$(GO) run ./cmd/shoal demo

@@ -1,0 +1,174 @@
+package cli
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/charmbracelet/lipgloss"
+	"github.com/spf13/cobra"
+
+	"github.com/seed-247006a4/shoal/inspect"
+)
+
+func (c *command) lsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "ls",
+		Short: "List every shared object of the machine",
+		Long: `These are the objects of this IPC and mount namespace, whoever made them:
+System V and POSIX memory, semaphores and message queues.
+
+STATE is
+  in use    a process has it mapped, attached or open
+  idle      nobody uses it, but its creator lives; or it is a semaphore
+  orphan    nobody uses it, and its creator is dead or nobody recorded one
+  removed   it has no name any more, and lives until its last user lets go
+  damaged   it has size 0, and nobody uses it: its creator died half-way
+  unknown   the kernel keeps no record of its users: semaphore sets, queues
+A question mark: other processes may use it, that this user cannot see.
+
+AGE is the time since the last sign of life that the kernel recorded:
+creation, attach and detach, a change of size or mode. Writing to memory is
+none.`,
+		Example: indented(
+			"shoal ls",
+			`shoal ls --json | jq 'select(.state == "orphan") | .address'`),
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(*cobra.Command, []string) error {
+			s, err := inspect.Take()
+			if err != nil {
+				return err
+			}
+			if c.json {
+				for _, o := range s.Objects {
+					if err := c.printJSON(o); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+			if len(s.Objects) == 0 {
+				c.say("no shared objects")
+			} else if err := c.printObjects(s); err != nil {
+				return err
+			}
+			c.sayPartial(s.Partial)
+			return nil
+		},
+	}
+}
+
+// sayPartial says why not every holder may have been seen.
+func (c *command) sayPartial(why string) {
+	if why != "" {
+		c.say("partial: %s", why)
+	}
+}
+
+func (c *command) printObjects(s *inspect.Snapshot) error {
+	p := newPalette(c.stdout)
+	t := table{columns: []column{
+		{title: "ADDRESS", cut: 24},
+		{title: "TYPE", missing: 3},
+		{title: "SIZE", right: true},
+		{title: "RESIDENT", right: true, missing: 2},
+		{title: "MODE", missing: 1},
+		{title: "OWNER", cut: 5},
+		{title: "CREATOR"},
+		{title: "HELD BY"},
+		{title: "AGE", right: true},
+		{title: "STATE"},
+	}}
+	users := userNames{}
+	for _, o := range s.Objects {
+		creator := cell{"-", p.faint}
+		if o.Creator.PID > 0 {
+			creator = cell{strconv.Itoa(o.Creator.PID), p.plain}
+			if o.Creator.Life == inspect.Dead {
+				creator.text += " dead"
+			}
+		}
+		t.add(
+			cell{printable(o.Address), p.plain},
+			cell{o.Type.String(), p.faint},
+			cell{extent(o), p.plain},
+			cell{bytesText(o.Resident), p.plain},
+			cell{fmt.Sprintf("%04o", uint32(o.Mode)), p.plain},
+			cell{printable(users.name(o.UID)), p.plain},
+			creator,
+			cell{holders(o), p.plain},
+			cell{idleText(s, o), p.plain},
+			cell{stateText(o), stateStyle(o, p)},
+		)
+	}
+	return t.print(c.stdout, terminalWidth(c.stdout), p.head)
+}
+
+// extent is how large an object is, in its own measure.
+func extent(o inspect.Object) string {
+	switch o.Type {
+	case inspect.SemaphoreSet:
+		return strconv.Itoa(o.Count) + " sem"
+	case inspect.MessageQueue:
+		if o.Count >= 0 {
+			return strconv.Itoa(o.Count) + " msg"
+		}
+	}
+	return bytesText(o.Size)
+}
+
+// holders names the processes that hold o, as far as there is room.
+func holders(o inspect.Object) string {
+	switch n := len(o.Holders); {
+	case n == 0 && o.Attached > 0:
+		return fmt.Sprintf("%d unseen", o.Attached)
+	case n == 0:
+		return "-"
+	case n == 1:
+		return strconv.Itoa(o.Holders[0].PID)
+	default:
+		return fmt.Sprintf("%d +%d", o.Holders[0].PID, n-1)
+	}
+}
+
+func stateText(o inspect.Object) string {
+	if !o.Certain {
+		return o.State.String() + "?"
+	}
+	return o.State.String()
+}
+
+func stateStyle(o inspect.Object, p palette) lipgloss.Style {
+	switch o.State {
+	case inspect.InUse:
+		return p.good
+	case inspect.Orphan, inspect.Removed:
+		return p.warn
+	case inspect.Damaged:
+		return p.bad
+	}
+	return p.plain
+}
+
+// idleText writes how long ago an object showed its last sign of life.
+func idleText(s *inspect.Snapshot, o inspect.Object) string {
+	since := o.Since()
+	if since.IsZero() {
+		return "-"
+	}
+	return age(s.Time.Sub(since))
+}
+
+// age writes a duration in its largest unit: "5s", "12m", "3h", "40d".
+func age(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", max(d/time.Second, 0))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	}
+	return fmt.Sprintf("%dd", d/(24*time.Hour))
+}
