@@ -7,3 +7,6 @@ const Enabled = false
 
 // Point is a kill point: nothing, in this build.
 func Point() {}
+
+// Woken is the kill point of sleepers: nothing, in this build.
+func Woken() {}
