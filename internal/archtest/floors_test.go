@@ -19,6 +19,7 @@ var floors = [][]string{
 	{"sysv", "posix"},
 	{"shm"},
 	{"internal/member"},
+	{"internal/object"},
 	{"pshared"},
 	{"ring", "topic", "queue", "cell", "table", "blob"},
 	{"stream", "rpc"},
