@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/seed-247006a4/shoal/inspect"
+	"github.com/seed-247006a4/shoal/pshared"
 	"github.com/seed-247006a4/shoal/shm"
+	"github.com/seed-247006a4/shoal/sysv"
 )
 
 // What exists, and what has become of it.
@@ -72,4 +74,78 @@ func ExampleJudge() {
 	// mapped: remove false
 	// unused: remove true
 	// too young:      false
+}
+
+// Who holds the mutex, and who takes part in it?
+func ExampleStructure() {
+	mu, err := pshared.OpenMutex("example")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer pshared.Remove("example")
+	defer mu.Close()
+	mu.Lock()
+	defer mu.Unlock()
+
+	o, _, err := inspect.Find("/shoal.example")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s := o.Structure
+	fmt.Println(o.Name, s.Kind, s.Damage)
+	owner := s.State.Owner
+	fmt.Println(owner.Void(), owner.Member.PID == os.Getpid(), owner.Member.Alive)
+	fmt.Println(len(s.Members.Members), "of", s.Members.Slots)
+	// Output:
+	// example mutex []
+	// false true true
+	// 1 of 48
+}
+
+// Who is missing at the barrier?
+func ExamplePlace() {
+	b, err := pshared.OpenBarrier("example", 2)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer pshared.Remove("example")
+	defer b.Close()
+
+	o, _, err := inspect.Find("/shoal.example")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for i, p := range o.Structure.State.Places {
+		fmt.Println(i, p.Party != nil, p.Arrived)
+	}
+	// Output:
+	// 0 true false
+	// 1 false false
+}
+
+// A System V set shows the values, and who waits, of each semaphore.
+func ExampleSemaphoreState() {
+	id, err := sysv.SemGet(0x51a1, 2, sysv.Create|sysv.Exclusive|0o600)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer id.Remove()
+	id.SetAll([]uint16{3, 0})
+
+	o, _, err := inspect.Find("sysv-sem:0x51a1")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for i, s := range o.Semaphores {
+		fmt.Println(i, s.Value, s.Waiters)
+	}
+	// Output:
+	// 0 3 0
+	// 1 0 0
 }

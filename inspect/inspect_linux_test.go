@@ -18,8 +18,8 @@ import (
 	"github.com/seed-247006a4/shoal/sysv"
 )
 
-// object makes a file in /dev/shm.
-func object(t *testing.T, name, text string) {
+// file makes a file in /dev/shm.
+func file(t *testing.T, name, text string) {
 	t.Helper()
 	if err := os.WriteFile("/dev/shm/"+name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -176,13 +176,13 @@ func FuzzParseStat(f *testing.F) {
 func TestWhatTheNamesSay(t *testing.T) {
 	isolate.Require(t)
 	sem := strings.Repeat("\x00", 32)
-	object(t, "sem.jobs", sem)
-	object(t, "sem.short", "x")
-	object(t, "plain", sem)
-	object(t, "empty", "")
-	object(t, "shoal.empty", "")
-	object(t, ".shoal-draft-ABC", "")
-	object(t, "shoalish", "x")
+	file(t, "sem.jobs", sem)
+	file(t, "sem.short", "x")
+	file(t, "plain", sem)
+	file(t, "empty", "")
+	file(t, "shoal.empty", "")
+	file(t, ".shoal-draft-ABC", "")
+	file(t, "shoalish", "x")
 	for addr, want := range map[string]struct {
 		t      Type
 		s      State
@@ -367,7 +367,7 @@ func TestJSONLeavesOutWhatIsUnknown(t *testing.T) {
 // first did.
 func TestLookingChangesNothing(t *testing.T) {
 	isolate.Require(t)
-	object(t, "shoal.x", "x")
+	file(t, "shoal.x", "x")
 	p := startCreator(t, "sysv:0x77")
 	p.kill()
 	first, err := Take()

@@ -14,6 +14,9 @@ import (
 //	 "holders":[{"pid":4711,"command":"writer","mapped":4096,"descriptors":0}],
 //	 "changed":"2026-01-02T15:04:05Z","used":"2026-01-02T15:04:05Z"}
 //
+// A Shoal object has its "name" and a "structure", whose form is that of
+// [Structure]; "semaphores" and "unread" are as in [Object].
+//
 // Sizes are in bytes. What is unknown or meaningless is left out; holders is
 // always there for memory, and semaphores, even if it is empty.
 func (o Object) MarshalJSON() ([]byte, error) {
@@ -29,6 +32,7 @@ func (o Object) MarshalJSON() ([]byte, error) {
 	}
 	v := struct {
 		Address  string    `json:"address"`
+		Name     string    `json:"name,omitempty"`
 		Type     string    `json:"type"`
 		State    string    `json:"state"`
 		Certain  bool      `json:"certain"`
@@ -50,13 +54,22 @@ func (o Object) MarshalJSON() ([]byte, error) {
 		Used     time.Time `json:"used,omitzero"`
 		Locked   bool      `json:"locked,omitempty"`
 		Sealed   bool      `json:"sealed,omitempty"`
+		LocksOf  string    `json:"locks_of,omitempty"`
+
+		Semaphores []SemaphoreState `json:"semaphores,omitempty"`
+		Structure  *Structure       `json:"structure,omitempty"`
+		Unread     string           `json:"unread,omitempty"`
 	}{
-		Address: o.Address, Type: o.Type.String(), State: o.State.String(), Certain: o.Certain, Own: o.Own,
+		Address: o.Address, Name: o.Name, Type: o.Type.String(), State: o.State.String(), Certain: o.Certain, Own: o.Own,
 		Size: known(o.Size), Count: known(o.Count), Resident: known(o.Resident), Swapped: known(o.Swapped),
 		Mode: fmt.Sprintf("%04o", uint32(o.Mode)), UID: o.UID, GID: o.GID,
 		LastPID: o.LastPID, Attached: known(o.Attached),
 		Created: o.Created.UTC(), Changed: o.Changed.UTC(), Used: o.Used.UTC(),
-		Locked: o.Locked, Sealed: o.Sealed,
+		Locked: o.Locked, Sealed: o.Sealed, LocksOf: o.LocksOf,
+		Semaphores: o.Semaphores, Structure: o.Structure,
+	}
+	if o.Unread != nil {
+		v.Unread = o.Unread.Error()
 	}
 	if o.HasID() {
 		v.ID = &o.ID
@@ -64,7 +77,7 @@ func (o Object) MarshalJSON() ([]byte, error) {
 	if o.Creator.PID != 0 {
 		v.Creator = &creator{o.Creator.PID, o.Creator.Life.String()}
 	}
-	if o.Type == Memory || o.Type == Semaphore || o.Type == Draft {
+	if o.Type != SemaphoreSet && o.Type != MessageQueue {
 		v.Holders = []holder{}
 		for _, h := range o.Holders {
 			v.Holders = append(v.Holders, holder{h.PID, h.Command, h.Mapped, h.Descriptors})

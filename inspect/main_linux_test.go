@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/seed-247006a4/shoal/internal/isolate"
@@ -17,7 +18,11 @@ const variable = "SHOAL_INSPECT_ROLE"
 
 func TestMain(m *testing.M) {
 	if addr := os.Getenv(variable); addr != "" {
-		create(addr)
+		if strings.HasPrefix(addr, "lock:") {
+			lockAndWait(addr)
+		} else {
+			create(addr)
+		}
 		return
 	}
 	isolate.Main(m)

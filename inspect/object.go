@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-247006a4/shoal/shm"
+	"github.com/seed-247006a4/shoal/sysv"
 )
 
 // Type is what an object is.
@@ -18,10 +19,11 @@ const (
 	Draft                    // a segment of Shoal that its creator has not finished
 	SemaphoreSet             // System V semaphores
 	MessageQueue             // a System V or POSIX message queue
+	LockFile                 // of Shoal: the members of a System V segment lock its bytes, for want of a file of the segment
 )
 
 // String returns the type in words: "memory", "semaphore", "draft",
-// "semaphore set", "message queue".
+// "semaphore set", "message queue", "lock file".
 func (t Type) String() string {
 	switch t {
 	case Memory:
@@ -34,6 +36,8 @@ func (t Type) String() string {
 		return "semaphore set"
 	case MessageQueue:
 		return "message queue"
+	case LockFile:
+		return "lock file"
 	}
 	return "invalid"
 }
@@ -42,7 +46,9 @@ func (t Type) String() string {
 //
 //	         named?   used?   creator    size
 //	InUse    yes      yes     any        any
-//	Idle     yes      no      alive *    > 0     * or out of sight, or a semaphore
+//	Idle     yes      no      alive *    > 0     * or out of sight; or what is to be found as it was left: a
+//	                                               semaphore, a Shoal event, once, or lock whose owner died;
+//	                                               or the lock file of a segment that exists
 //	Orphan   yes      no      dead **    > 0     ** or nobody recorded it (POSIX)
 //	Damaged  yes      no      not alive  0
 //	Removed  no       yes     any        any
@@ -52,7 +58,7 @@ type State uint8
 const (
 	Unknown State = iota // the kernel keeps no record of who uses it: semaphore sets, message queues
 	InUse                // some process has it mapped, attached or open
-	Idle                 // nobody uses it now, and that is no sign of anything: its creator lives, or it is a semaphore
+	Idle                 // nobody uses it now, and that is no sign of anything: its creator lives, or it waits for its next user
 	Orphan               // nobody uses it, and its creator is dead or nobody recorded one
 	Removed              // it has no name any more and lives until its last user lets go
 	Damaged              // nobody uses it and it has no bytes: its creator died before it gave it some
@@ -92,13 +98,16 @@ type Object struct {
 	// "sysv-msg:KEY", "sysv-msg-id:ID" and "mq:/NAME". The address of a Removed
 	// POSIX object is the one that it had.
 	Address string
-	Type    Type  // what it is
-	State   State // what has become of it
+	// Name is the bare name of a Shoal object: "ticks" for "/shoal.ticks". It is
+	// empty for all others, and where the object's contents are out of reach.
+	Name  string
+	Type  Type  // what it is
+	State State // what has become of it
 	// Certain is false if State rests on seeing no holder where the caller cannot
 	// see every process. System V segments carry a count and are always certain.
 	Certain bool
-	// Own says that the object is Shoal's: its POSIX name begins with "shoal.", or
-	// it is a Draft. All others are foreign, whoever made them.
+	// Own says that the object is Shoal's: its POSIX name begins with "shoal.", it
+	// is a Draft, or it has a Structure. All others are foreign, whoever made them.
 	Own bool
 
 	ID       int32       // System V id; 0 for POSIX
@@ -123,6 +132,18 @@ type Object struct {
 	Created time.Time // creation, if the system recorded it
 	Changed time.Time // last change of size, mode or owner (System V: of mode or owner, at first its creation)
 	Used    time.Time // last attach, detach, operation, send or receive, if the system recorded it
+
+	// Structure is what a Shoal object, or a segment with a member table, says of
+	// itself; nil for every other. System V segments are not looked into by Take, and
+	// by Find only if a lock file says that they have members: to attach one is
+	// recorded by the kernel as its last use.
+	Structure *Structure
+	Unread    error // why Structure, or Semaphores, may be missing; nil if nothing hindered
+	// Semaphores are those of a set, or the one of a Semaphore. Take does not ask.
+	Semaphores []SemaphoreState
+	// LocksOf is the address of the segment to which a LockFile belongs: "sysv-id:7".
+	LocksOf string
+	lockOf  int32
 
 	Locked bool // kept in memory (SHM_LOCK)
 	Sealed bool // it cannot become shorter
@@ -171,7 +192,12 @@ func memory(info shm.Info, holders []shm.Holder, partial bool) Object {
 		o.Holders = append(o.Holders, Holder{Holder: h, Command: Command(h.PID)})
 	}
 	if info.Address.Kind() == shm.POSIX {
-		o.Type, o.Own = recognise(strings.TrimPrefix(o.Address, "/"), info.Size)
+		name := strings.TrimPrefix(o.Address, "/")
+		o.Type, o.Own = recognise(name, info.Size)
+		if o.Type == LockFile {
+			o.lockOf, _ = lockFileOf(name, info.Size)
+			o.LocksOf = shm.IDAddress(sysv.ShmID(o.lockOf)).String()
+		}
 	}
 	if info.Address.Kind() == shm.SysV {
 		o.Creator = creator(info.CreatorPID, info.Changed)
@@ -206,6 +232,9 @@ func recognise(name string, size int64) (t Type, own bool) {
 		return Draft, true
 	case strings.HasPrefix(name, semaphorePrefix) && size == semaphoreSize:
 		return Semaphore, false
+	}
+	if _, ok := lockFileOf(name, size); ok {
+		return LockFile, true
 	}
 	return Memory, strings.HasPrefix(name, ownPrefix)
 }

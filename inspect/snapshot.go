@@ -18,7 +18,8 @@ type Snapshot struct {
 }
 
 // Take looks at every object and at every process. Cost: that of
-// [shm.TakeCensus], about 50 µs a process, and a few system calls an object.
+// [shm.TakeCensus], about 50 µs a process, and a few system calls an object; for
+// a Shoal object some ten, and one a member.
 func Take() (*Snapshot, error) {
 	// Objects before holders: one that vanishes in between is shown unheld; the
 	// other way round a new one might be.
@@ -31,12 +32,20 @@ func Take() (*Snapshot, error) {
 		return nil, err
 	}
 	s := &Snapshot{Partial: census.Partial(), Time: time.Now()}
+	addresses := map[string]shm.Address{}
+	for _, info := range infos {
+		if info.Address.Kind() == shm.POSIX {
+			addresses[info.Address.String()] = info.Address
+		}
+	}
 	for _, info := range append(infos, census.Removed()...) {
 		s.Objects = append(s.Objects, memory(info, census.Holders(info), s.Partial != ""))
 	}
-	if segments, err := sysv.ShmList(); err == nil {
+	segments, err := sysv.ShmList()
+	if err == nil {
 		addTimes(s.Objects, segments)
 	}
+	addOwn(s.Objects, addresses, segments, err == nil)
 	s.Objects = append(s.Objects, semaphoreSets()...)
 	s.Objects = append(s.Objects, messageQueues()...)
 	slices.SortStableFunc(s.Objects, func(a, b Object) int { return cmp.Compare(a.Address, b.Address) })
@@ -49,6 +58,9 @@ func Take() (*Snapshot, error) {
 func Find(addr string) (o Object, partial string, err error) {
 	if other, ok := otherScheme(addr); ok {
 		o, err := other.find()
+		if err == nil && o.Type == SemaphoreSet {
+			o.Semaphores, o.Unread = semaphoresOf(sysv.SemID(o.ID))
+		}
 		return o, "", err
 	}
 	info, err := shm.Stat(addr)
@@ -61,12 +73,43 @@ func Find(addr string) (o Object, partial string, err error) {
 	}
 	partial = census.Partial()
 	one := []Object{memory(info, census.Holders(info), partial != "")}
-	if info.Address.Kind() == shm.SysV {
-		if segments, err := sysv.ShmList(); err == nil {
-			addTimes(one, segments)
-		}
+	segments, err := sysv.ShmList()
+	if err == nil && info.Address.Kind() == shm.SysV {
+		addTimes(one, segments)
 	}
-	return one[0], partial, nil
+	addresses := map[string]shm.Address{}
+	if info.Address.Kind() != shm.SysV {
+		addresses[one[0].Address] = info.Address
+	}
+	addOwn(one, addresses, segments, err == nil)
+	found := &one[0]
+	switch {
+	case found.Type == Semaphore:
+		var s SemaphoreState
+		if s, found.Unread = lookAtSemaphore(info.Address); found.Unread == nil {
+			found.Semaphores = []SemaphoreState{s}
+		}
+	case info.Address.Kind() == shm.SysV:
+		found.readAttached()
+	}
+	return *found, partial, nil
+}
+
+// readAttached looks into a System V segment that has a lock file, and so members.
+func (o *Object) readAttached() {
+	if _, err := shm.Stat(lockFileName(o.ID)); err != nil {
+		return
+	}
+	seg, err := shm.Open(shm.IDAddress(sysv.ShmID(o.ID)).String(), &shm.Options{ReadOnly: true})
+	if err != nil {
+		o.Unread = err
+		return
+	}
+	defer seg.Close()
+	o.Structure, o.Unread = examine(seg)
+	if o.Structure != nil && o.Structure.Kind != "" {
+		o.Own = true
+	}
 }
 
 // addTimes adds what only package sysv tells of a segment.

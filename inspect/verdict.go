@@ -31,9 +31,10 @@ type Verdict struct {
 // uses, whose creator is known to be dead or, where the system records none
 // (POSIX), that is old enough.
 //
-// Never garbage are semaphores, semaphore sets and message queues: they are made
-// to wait, unused, for their next user, and the kernel does not say who that
-// may be. Their owner removes them by name.
+// Never garbage are semaphores, semaphore sets and message queues, and Shoal
+// events and onces: they are made to wait, unused, for their next user, and the
+// kernel does not say who that may be. Nor is a Shoal lock whose owner died, for
+// the next one must hear of it. Their owner removes them by name.
 //
 // The verdict is about the moment at which o was looked at. To act on it use
 // shm.RemoveUnused, which lets the kernel judge again, for every process of the
@@ -51,6 +52,10 @@ func Judge(o Object, p Policy) Verdict {
 		return keep("in use by %s", users(o))
 	case o.Type == Semaphore || o.Type == SemaphoreSet || o.Type == MessageQueue:
 		return keep("a %s may wait unused for its next user; if it is garbage, remove it by name", o.Type)
+	case o.Structure != nil && o.Structure.remembers():
+		return keep("%s", o.Structure.memory())
+	case o.Type == LockFile && o.State == Idle:
+		return keep("%s, to which it belongs, exists", o.LocksOf)
 	case o.Creator.Life == Alive:
 		return keep("its creator, pid %d, lives", o.Creator.PID)
 	case o.State == Idle:
@@ -59,6 +64,8 @@ func Judge(o Object, p Policy) Verdict {
 		return keep("unused, but not Shoal's own")
 	case old < age:
 		return keep("unused, but %s ago it was not; %s is asked", old.Round(time.Second), age)
+	case o.Type == LockFile:
+		return remove("%s, to which it belonged, is gone", o.LocksOf)
 	case o.State == Damaged:
 		return remove("it has size 0 and nobody has it open: its creator died half-way")
 	case o.Creator.Life == Dead:
