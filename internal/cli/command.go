@@ -10,8 +10,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-
-	"github.com/seed-247006a4/shoal/shm"
 )
 
 // command is one run of shoal.
@@ -19,8 +17,9 @@ type command struct {
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
-	json   bool // --json
-	began  bool // a verb has begun: from here on an error is no longer one of usage
+	json   bool              // --json
+	bare   map[string]string // what was given as a bare name, by its address
+	began  bool              // a verb has begun: from here on an error is no longer one of usage
 }
 
 // Main runs the command of this process and returns its exit code.
@@ -43,7 +42,7 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) Code {
 	}
 	code := codeOf(err)
 	if !errors.As(err, new(reported)) && err != nil {
-		c.say("shoal: %v", err)
+		c.say("shoal: %v", c.named(err))
 		if code == Usage {
 			c.say("Try: %s --help", verb.CommandPath())
 		}
@@ -56,11 +55,7 @@ func (c *command) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "shoal",
 		Short: "Shared memory from the shell: System V, POSIX and files",
-		Long: `Addresses:
-  /name, posix:/name   a POSIX object, as shm_open(3) names it
-  sysv:0x1234          a System V key
-  sysv-id:7            a System V id
-  file:PATH            a regular file
+		Long: addressHelp + `
 
 Exit codes: 0 ok, 1 failure or findings, 2 usage, 3 not found, 4 would block
 or timed out, 5 incompatible or corrupt, 6 permission.`,
@@ -84,6 +79,7 @@ or timed out, 5 incompatible or corrupt, 6 permission.`,
 		c.createCommand(), c.writeCommand(), c.readCommand(),
 		c.lsCommand(), c.statCommand(), c.whoCommand(),
 		c.rmCommand(), c.gcCommand(), c.doctorCommand(),
+		c.semCommand(), c.lockCommand(),
 		c.demoCommand(), c.versionCommand(), c.manCommand(),
 	)
 	root.InitDefaultHelpCmd()
@@ -131,23 +127,6 @@ Flags of every command:
 // say prints a line of words on standard error.
 func (c *command) say(format string, args ...any) {
 	fmt.Fprintln(c.stderr, printableLines(fmt.Sprintf(format, args...)))
-}
-
-// address checks that s is an address of memory; that it is not is usage.
-func address(s string) (shm.Address, error) {
-	a, err := shm.ParseAddress(s)
-	if err != nil {
-		return a, usageError{err}
-	}
-	return a, nil
-}
-
-// unnamed refuses the address of a memfd: it would live as long as the command.
-func unnamed(a shm.Address) error {
-	if a.Kind() == shm.Memfd {
-		return usageError{fmt.Errorf("%s: a memfd has no name: others get it from its holder alone; use /name", a)}
-	}
-	return nil
 }
 
 // indented joins lines for help texts.

@@ -24,14 +24,11 @@ and its memory reserved. One that exists already is an error, and left alone.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(_ *cobra.Command, args []string) error {
-			a, err := address(args[0])
-			if err == nil {
-				err = unnamed(a)
-			}
+			addr, err := c.plain(args[0])
 			if err != nil {
 				return err
 			}
-			seg, err := shm.Create(args[0], int64(size.size), &shm.Options{Mode: fs.FileMode(perm)})
+			seg, err := shm.Create(addr, int64(size.size), &shm.Options{Mode: fs.FileMode(perm)})
 			if err != nil {
 				return err
 			}

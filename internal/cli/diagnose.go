@@ -33,9 +33,12 @@ type machine struct {
 	// Probes: nil if it works, else what the kernel says.
 	futex       func() error
 	futexWaitv  func() error
-	uringFutex  func() error
+	robustLists func() error
+	fileLocks   func() error // of open file descriptions, in memory
 	memfdSeals  func() error
 	lockedLimit func() (uint64, error) // RLIMIT_MEMLOCK, in bytes
+
+	backend func() (name, why string) // see park.Backend
 
 	take func() (*inspect.Snapshot, error)
 }
@@ -65,7 +68,9 @@ func diagnose(m *machine) []finding {
 		m.checkTransparentHugePages(),
 		m.checkFutex(),
 		m.checkFutexWaitv(),
-		m.checkUring(),
+		m.checkWaiting(),
+		m.checkRobustLists(),
+		m.checkFileLocks(),
 		m.checkSeals(),
 		m.checkLeases(),
 		m.checkMemlock(),
@@ -301,17 +306,37 @@ func (m *machine) checkFutexWaitv() finding {
 	return fine.report("futex_waitv", "", "works")
 }
 
-func (m *machine) checkUring() finding {
-	const check = "io_uring futex"
-	err := m.uringFutex()
-	if err == nil {
-		return fine.report(check, "", "works")
+// checkWaiting tells on what waiting for many words at once stands.
+func (m *machine) checkWaiting() finding {
+	const check = "waiting"
+	name, why := m.backend()
+	switch name {
+	case "io_uring":
+		return fine.report(check, why, "io_uring: one thread for any number of waiters")
+	case "":
+		return problem.report(check, "", "not to be had: %s", why)
 	}
-	remedy := "Linux 6.7, and a sandbox (seccomp) that permits it"
+	remedy := "to have io_uring: Linux 6.7, and a sandbox (seccomp) that permits it"
 	if off, e := m.number("proc/sys/kernel/io_uring_disabled"); e == nil && off != 0 {
-		remedy = fmt.Sprintf("sysctl kernel.io_uring_disabled=0 (now %d)", off)
+		remedy = fmt.Sprintf("to have io_uring: sysctl kernel.io_uring_disabled=0 (now %d)", off)
 	}
-	return fine.report(check, "futex_waitv does instead; to have it: "+remedy, "not to be had: %v", err)
+	return fine.report(check, remedy, "%s (%s)", name, why)
+}
+
+func (m *machine) checkRobustLists() finding {
+	const check = "robust lists"
+	if err := m.robustLists(); err != nil {
+		return problem.report(check, "a kernel with CONFIG_FUTEX, and a sandbox (seccomp) that permits set_robust_list(2)", "nobody learns at once that a process has died: %v", err)
+	}
+	return fine.report(check, "", "work: the kernel tells at once who has died")
+}
+
+func (m *machine) checkFileLocks() finding {
+	const check = "file locks"
+	if err := m.fileLocks(); err != nil {
+		return problem.report(check, "Linux 3.15, and a sandbox that permits fcntl(2) F_OFD_SETLK", "processes cannot prove that they live: %v", err)
+	}
+	return fine.report(check, "", "work: open file description locks")
 }
 
 func (m *machine) checkSeals() finding {

@@ -50,7 +50,9 @@ func healthy() *machine {
 		},
 		futex:       works,
 		futexWaitv:  works,
-		uringFutex:  works,
+		robustLists: works,
+		fileLocks:   works,
+		backend:     func() (string, string) { return "io_uring", "" },
 		memfdSeals:  works,
 		lockedLimit: func() (uint64, error) { return 8 << 20, nil },
 		take:        func() (*inspect.Snapshot, error) { return &inspect.Snapshot{}, nil },
@@ -64,13 +66,14 @@ func TestHealthyMachine(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	if len(findings) != 17 {
+	if len(findings) != 19 {
 		t.Errorf("%d checks", len(findings))
 	}
 }
 
 func TestEveryComplaint(t *testing.T) {
 	broken := errors.New("function not implemented")
+	waitv := func() (string, string) { return "futex_waitv", "io_uring: no" }
 	fails := func() error { return broken }
 	set := func(name, text string) func(*machine) {
 		return func(m *machine) { m.files.(fstest.MapFS)[name] = &fstest.MapFile{Data: []byte(text)} }
@@ -133,8 +136,14 @@ func TestEveryComplaint(t *testing.T) {
 		{"THP strange", "huge pages in tmpfs", set("sys/kernel/mm/transparent_hugepage/shmem_enabled", "perhaps"), warning, "cannot tell", ""},
 		{"no futex", "futex", func(m *machine) { m.futex = fails }, problem, "function not implemented", "seccomp"},
 		{"no futex_waitv", "futex_waitv", func(m *machine) { m.futexWaitv = fails }, warning, "function not implemented", "5.16"},
-		{"no io_uring", "io_uring futex", func(m *machine) { m.uringFutex = fails }, fine, "function not implemented", "futex_waitv does instead; to have it: Linux 6.7"},
-		{"io_uring off", "io_uring futex", func(m *machine) { m.uringFutex = fails; set("proc/sys/kernel/io_uring_disabled", "2")(m) }, fine, "not to be had", "kernel.io_uring_disabled=0 (now 2)"},
+		{"no io_uring", "waiting", func(m *machine) { m.backend = waitv }, fine, "futex_waitv (io_uring: no)", "to have io_uring: Linux 6.7"},
+		{"io_uring off", "waiting", func(m *machine) { m.backend = waitv; set("proc/sys/kernel/io_uring_disabled", "2")(m) }, fine, "futex_waitv", "kernel.io_uring_disabled=0 (now 2)"},
+		{"another backend asked for", "waiting", func(m *machine) {
+			m.backend = func() (string, string) { return "io_uring", "asked for by SHOAL_PARK" }
+		}, fine, "io_uring", "asked for by SHOAL_PARK"},
+		{"no way to wait", "waiting", func(m *machine) { m.backend = func() (string, string) { return "", "unsupported" } }, problem, "unsupported", ""},
+		{"no robust lists", "robust lists", func(m *machine) { m.robustLists = fails }, problem, "function not implemented", "set_robust_list"},
+		{"no file locks", "file locks", func(m *machine) { m.fileLocks = fails }, problem, "function not implemented", "F_OFD_SETLK"},
 		{"no seals", "memfd seals", func(m *machine) { m.memfdSeals = fails }, problem, "function not implemented", "memfd_create"},
 		{"no leases", "leases", set("proc/sys/fs/leases-enable", "0"), warning, "off", "fs.leases-enable=1"},
 		{"little locked", "locked memory", func(m *machine) { m.lockedLimit = func() (uint64, error) { return 64 << 10, nil } }, warning, "64 KiB a process", "ulimit -l"},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/seed-247006a4/shoal/pshared"
 	"github.com/seed-247006a4/shoal/shm"
 )
 
@@ -51,7 +52,8 @@ func codeOf(err error) Code {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.EAGAIN):
 		return WouldBlock
 	case errors.Is(err, shm.ErrNotSized), errors.Is(err, shm.ErrTooSmall), errors.Is(err, shm.ErrFault),
-		errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ELOOP):
+		errors.Is(err, shm.ErrCorrupt), errors.Is(err, shm.ErrVersion), errors.Is(err, shm.ErrKind),
+		errors.Is(err, pshared.ErrNotRecoverable), errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ELOOP):
 		return Incompatible
 	case errors.Is(err, fs.ErrPermission):
 		return Permission

@@ -111,7 +111,7 @@ func (c *command) printVerdicts(s *inspect.Snapshot, verdicts []inspect.Verdict)
 		if verdicts[i].Remove {
 			verdict, style = "remove", p.warn
 		}
-		t.add(cell{verdict, style}, cell{printable(o.Address), p.plain}, cell{extent(o), p.plain},
+		t.add(cell{verdict, style}, cell{printable(nameOf(o)), p.plain}, cell{extent(o), p.plain},
 			cell{idleText(s, o), p.plain}, cell{printable(verdicts[i].Reason), p.plain})
 	}
 	return t.print(c.stdout, terminalWidth(c.stdout), p.head)
@@ -174,11 +174,11 @@ func (c *command) sweep(s *inspect.Snapshot, verdicts []inspect.Verdict, dryRun 
 		switch {
 		case !v.Remove || dryRun:
 		case spared:
-			c.say("kept %s: a process that was not in sight uses it", o.Address)
+			c.say("kept %s: a process that was not in sight uses it", nameOf(o))
 		case err != nil:
 			c.say("shoal: %v", err)
 		default:
-			c.say("removed %s (%s)", o.Address, extent(o))
+			c.say("removed %s (%s)", nameOf(o), extent(o))
 		}
 	}
 	if failed {

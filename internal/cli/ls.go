@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,9 +19,13 @@ func (c *command) lsCommand() *cobra.Command {
 		Long: `These are the objects of this IPC and mount namespace, whoever made them:
 System V and POSIX memory, semaphores and message queues.
 
+Shoal objects stand there by their bare names, with MEMBERS: how many take part
+and how many could; "dead" are those whose slots nobody has cleared yet.
+
 STATE is
   in use    a process has it mapped, attached or open
-  idle      nobody uses it, but its creator lives; or it is a semaphore
+  idle      nobody uses it, but its creator lives; or it waits for its next
+            user: a semaphore, an event, a lock whose owner died
   orphan    nobody uses it, and its creator is dead or nobody recorded one
   removed   it has no name any more, and lives until its last user lets go
   damaged   it has size 0, and nobody uses it: its creator died half-way
@@ -68,18 +73,24 @@ func (c *command) sayPartial(why string) {
 
 func (c *command) printObjects(s *inspect.Snapshot) error {
 	p := newPalette(c.stdout)
-	t := table{columns: []column{
+	columns := []column{
 		{title: "ADDRESS", cut: 24},
-		{title: "TYPE", missing: 3},
+		{title: "TYPE", missing: 1},
 		{title: "SIZE", right: true},
-		{title: "RESIDENT", right: true, missing: 2},
-		{title: "MODE", missing: 1},
+		{title: "RESIDENT", right: true, missing: 4},
+		{title: "MODE", missing: 3},
 		{title: "OWNER", cut: 5},
 		{title: "CREATOR"},
 		{title: "HELD BY"},
 		{title: "AGE", right: true},
 		{title: "STATE"},
-	}}
+	}
+	// Where nothing has members nobody misses the column.
+	joined := slices.ContainsFunc(s.Objects, func(o inspect.Object) bool { return o.Structure != nil })
+	if joined {
+		columns = slices.Insert(columns, 2, column{title: "MEMBERS", missing: 2})
+	}
+	t := table{columns: columns}
 	users := userNames{}
 	for _, o := range s.Objects {
 		creator := cell{"-", p.faint}
@@ -89,20 +100,61 @@ func (c *command) printObjects(s *inspect.Snapshot) error {
 				creator.text += " dead"
 			}
 		}
-		t.add(
-			cell{printable(o.Address), p.plain},
-			cell{o.Type.String(), p.faint},
-			cell{extent(o), p.plain},
-			cell{bytesText(o.Resident), p.plain},
-			cell{fmt.Sprintf("%04o", uint32(o.Mode)), p.plain},
-			cell{printable(users.name(o.UID)), p.plain},
+		row := []cell{
+			{printable(nameOf(o)), p.plain},
+			{printable(typeText(o)), p.faint},
+			{extent(o), p.plain},
+			{bytesText(o.Resident), p.plain},
+			{fmt.Sprintf("%04o", uint32(o.Mode)), p.plain},
+			{printable(users.name(o.UID)), p.plain},
 			creator,
-			cell{holders(o), p.plain},
-			cell{idleText(s, o), p.plain},
-			cell{stateText(o), stateStyle(o, p)},
-		)
+			{holders(o), p.plain},
+			{idleText(s, o), p.plain},
+			{stateText(o), stateStyle(o, p)},
+		}
+		if joined {
+			row = slices.Insert(row, 2, cell{membersText(o), p.plain})
+		}
+		t.add(row...)
 	}
 	return t.print(c.stdout, terminalWidth(c.stdout), p.head)
+}
+
+// nameOf is what people call an object: its bare name, if it has one.
+func nameOf(o inspect.Object) string {
+	if o.Name != "" {
+		return o.Name
+	}
+	return o.Address
+}
+
+// typeText is what an object is, as near as can be told.
+func typeText(o inspect.Object) string {
+	switch {
+	case o.Structure != nil && o.Structure.Kind != "":
+		return o.Structure.Kind
+	case o.LocksOf != "":
+		return "locks of " + o.LocksOf
+	}
+	return o.Type.String()
+}
+
+// membersText is how many take part, of how many slots.
+func membersText(o inspect.Object) string {
+	switch {
+	case o.Structure == nil:
+		return "-"
+	case len(o.Structure.Damage) > 0:
+		return "damaged"
+	case o.Structure.Members == nil:
+		return "-"
+	}
+	m := o.Structure.Members
+	text := fmt.Sprintf("%d of %d", len(m.Members)-m.Dead(), m.Slots)
+	if dead := m.Dead(); dead > 0 {
+		text += fmt.Sprintf(", %d dead", dead)
+	}
+	return text
 }
 
 // extent is how large an object is, in its own measure.

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-247006a4/shoal/inspect"
+	"github.com/seed-247006a4/shoal/internal/park"
 	"github.com/seed-247006a4/shoal/posix"
 	"github.com/seed-247006a4/shoal/sysv"
 )
@@ -29,7 +30,9 @@ func thisMachine() *machine {
 		namespace:   namespaceInode,
 		futex:       probeFutex,
 		futexWaitv:  probeFutexWaitv,
-		uringFutex:  probeUringFutex,
+		robustLists: probeRobustLists,
+		fileLocks:   probeFileLocks,
+		backend:     park.Backend,
 		memfdSeals:  probeSeals,
 		lockedLimit: lockedLimit,
 		take:        inspect.Take,
@@ -75,6 +78,22 @@ func probeFutex() error {
 func probeFutexWaitv() error {
 	_, _, errno := unix.Syscall6(unix.SYS_FUTEX_WAITV, 0, 0, 0, 0, 0, 0)
 	return answer(errno, unix.EINVAL, unix.EFAULT)
+}
+
+// probeRobustLists announces a list of no size, which is refused.
+func probeRobustLists() error {
+	_, _, errno := unix.Syscall(unix.SYS_SET_ROBUST_LIST, 0, 0, 0)
+	return answer(errno, unix.EINVAL)
+}
+
+// probeFileLocks locks a byte of a memfd, and lets go.
+func probeFileLocks() error {
+	fd, err := unix.MemfdCreate("shoal-doctor", unix.MFD_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("memfd_create", err)
+	}
+	defer unix.Close(fd)
+	return os.NewSyscallError("fcntl(F_OFD_SETLK)", unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Len: 1}))
 }
 
 // answer turns what a probe got into an error: nil if the call is there, for

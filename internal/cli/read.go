@@ -51,7 +51,8 @@ func (c *command) read(r reading, addr string) error {
 	if c.json && r.asHex {
 		return usageError{errors.New("--hex and --json do not go together")}
 	}
-	if _, err := address(addr); err != nil {
+	addr, err := c.memory(addr)
+	if err != nil {
 		return err
 	}
 	seg, err := shm.Open(addr, &shm.Options{ReadOnly: true})
@@ -63,11 +64,11 @@ func (c *command) read(r reading, addr string) error {
 	rest := int64(seg.Size()) - offset
 	switch {
 	case rest < 0:
-		return fmt.Errorf("read %s: offset %d lies behind its %s", seg.Address(), offset, count(int64(seg.Size()), "byte"))
+		return fmt.Errorf("read %s: offset %d lies behind its %s", c.shown(addr), offset, count(int64(seg.Size()), "byte"))
 	case !r.limited:
 		length = rest
 	case length > rest:
-		return fmt.Errorf("read %s: %s asked from offset %d, it has %d there", seg.Address(), count(length, "byte"), offset, rest)
+		return fmt.Errorf("read %s: %s asked from offset %d, it has %d there", c.shown(addr), count(length, "byte"), offset, rest)
 	}
 	section := io.NewSectionReader(seg, offset, length)
 	switch {

@@ -24,15 +24,14 @@ else finds it any more. To remove only what nobody uses, see shoal gc.`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: completeAll,
 		RunE: func(_ *cobra.Command, args []string) error {
-			for _, addr := range args {
-				if err := anyAddress(addr); err != nil {
-					return err
-				}
+			addrs, err := c.resolveAll(args)
+			if err != nil {
+				return err
 			}
 			var failed error
-			for _, addr := range args {
+			for _, addr := range addrs {
 				if err := c.remove(addr, dryRun); err != nil {
-					c.say("shoal: %v", err)
+					c.say("shoal: %v", c.named(err))
 					if failed == nil {
 						failed = err
 					}
@@ -76,7 +75,7 @@ func (c *command) remove(addr string, dryRun bool) error {
 	case o.Attached > 0:
 		users = fmt.Sprintf("; processes out of sight have it attached %s and go on using it", count(int64(o.Attached), "time"))
 	}
-	c.say("%s %s (%s)%s", done, addr, extent(o), users)
+	c.say("%s %s (%s)%s", done, c.shown(addr), extent(o), users)
 	return nil
 }
 

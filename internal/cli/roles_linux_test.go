@@ -33,10 +33,21 @@ const self = "/proc/self/exe"
 //	holder made ADDR SIZE     makes it and lets go
 //	holder attach ADDR        maps it
 //	holder open FILE          opens a file
+//	holder lock NAME...       locks mutexes
+//	holder rlock NAME         locks an rwmutex for reading, twice
+//	holder acquire NAME       takes 2 of 5 permits of a semaphore with undo
+//	holder barrier NAME       is the first of two parties of a barrier
+//	holder once NAME          does a once, and does not come to its end
+//	holder primitives         makes the others: event, cond, semaphore
+//	holder member ADDR        makes a segment, with a member table at its beginning
 //	holder elsewhere ADDR     makes, maps and removes one in a /dev/shm of its own
 func hold(args []string) int {
 	var held any
 	err := func() (err error) {
+		if use, ok := takers[args[0]]; ok {
+			held, err = use(args[1:])
+			return err
+		}
 		switch args[0] {
 		case "create", "made":
 			size, err := parseSize(args[2])

@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-247006a4/shoal/inspect"
 	"github.com/seed-247006a4/shoal/internal/isolate"
+	"github.com/seed-247006a4/shoal/pshared"
 	"github.com/seed-247006a4/shoal/shm"
 )
 
@@ -262,6 +263,10 @@ func TestTablesFitTheTerminal(t *testing.T) {
 	make1(t, "/shoal-test", 100<<20)
 	make1(t, "/a-name-that-is-so-long-that-it-must-be-cut-on-a-terminal-of-eighty-columns", 1)
 	make1(t, "sysv:0x12345678", 1<<20)
+	if code, _, words := run(t, "lock", "a-mutex-with-a-name-that-must-be-cut", "--", "true"); code != OK {
+		t.Fatal(words)
+	}
+	t.Cleanup(func() { pshared.Remove("a-mutex-with-a-name-that-must-be-cut") })
 	for _, columns := range []uint16{60, 80, 120, 300} {
 		for _, verb := range []string{"ls", "gc --dry-run --foreign --older 0s", "doctor", "who sysv:0x12345678"} {
 			code, screen := onTerminal(t, columns, nil, strings.Fields(verb)...).finish()
@@ -277,10 +282,13 @@ func TestTablesFitTheTerminal(t *testing.T) {
 					t.Errorf("%s on %d columns: a line of %d: %q", verb, columns, w, line)
 				}
 			}
+			if columns >= 80 && verb == "ls" && !strings.Contains(screen, "mutex") {
+				t.Errorf("ls on %d columns does not say what is a mutex:\n%s", columns, screen)
+			}
 			if columns == 300 && verb == "ls" && !strings.Contains(screen, "of-eighty-columns") {
 				t.Errorf("cut without need:\n%s", screen)
 			}
-			if columns == 80 && verb == "ls" && (!strings.Contains(screen, "…") || strings.Contains(screen, "TYPE")) {
+			if columns == 80 && verb == "ls" && (!strings.Contains(screen, "…") || strings.Contains(screen, "RESIDENT")) {
 				t.Errorf("ls on 80 columns:\n%s", screen)
 			}
 		}

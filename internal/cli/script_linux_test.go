@@ -76,6 +76,9 @@ func TestScripts(t *testing.T) {
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
+			case "cc": // is there a C compiler?
+				_, err := exec.LookPath("cc")
+				return err == nil, nil
 			case "users": // are there other users than the one who runs the test?
 				ids, err := os.ReadFile("/proc/self/uid_map")
 				return os.Getuid() == 0 && len(strings.Fields(string(ids))) == 3 && strings.Fields(string(ids))[2] != "1", err
@@ -132,7 +135,7 @@ type holder struct {
 }
 
 func startHolder(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 3 {
+	if neg || len(args) < 2 {
 		ts.Fatalf("usage: hold NAME ROLE ARG...")
 	}
 	cmd := exec.Command(self)
@@ -167,8 +170,8 @@ func (h *holder) end() {
 }
 
 var (
-	counters = regexp.MustCompile(`"(pid|last_pid|id)":\d+`)
-	times    = regexp.MustCompile(`"(created|changed|used)":"[0-9TZ.:-]+"`)
+	counters = regexp.MustCompile(`"(pid|creator_pid|last_pid|id)":\d+`)
+	times    = regexp.MustCompile(`"(created|changed|used|joined)":"[0-9TZ.:-]+"`)
 	pages    = regexp.MustCompile(`"(resident|mapped)":(\d+)`)
 	certain  = regexp.MustCompile(`("address":"/.*"certain":)(true|false)`)
 	// In the words of gc, too.

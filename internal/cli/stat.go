@@ -8,28 +8,39 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-247006a4/shoal/inspect"
-	"github.com/seed-247006a4/shoal/shm"
 )
 
 func (c *command) statCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "stat ADDR...",
 		Short: "Tell everything that is known of an object",
+		Long: `Of a Shoal object it tells the members, whether they live, and the state of what
+they share: who holds a mutex, what a semaphore counts. Of a segment that begins
+with a member table it tells the members; of semaphores the values, and how many
+wait.
+
+It only looks, and takes part in nothing. A System V segment that has members,
+and no other, is attached for it, which the kernel records. What is damaged is
+told, with its offset, and the exit code is 5.`,
 		Example: indented(
+			"shoal stat build",
 			"shoal stat sysv:0x1234",
 			"shoal stat /my_shm --json | jq .holders"),
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: completeAll,
 		RunE: func(_ *cobra.Command, args []string) error {
-			for _, addr := range args {
-				if err := anyAddress(addr); err != nil {
-					return err
-				}
+			addrs, err := c.resolveAll(args)
+			if err != nil {
+				return err
 			}
-			for i, addr := range args {
+			var wrong error
+			for i, addr := range addrs {
 				o, partial, err := inspect.Find(addr)
 				if err != nil {
 					return err
+				}
+				if err := c.sayDamage(o); wrong == nil {
+					wrong = err
 				}
 				if c.json {
 					if err := c.printJSON(o); err != nil {
@@ -45,21 +56,12 @@ func (c *command) statCommand() *cobra.Command {
 				}
 				c.sayPartial(partial)
 			}
+			if wrong != nil {
+				return reported{codeOf(wrong)}
+			}
 			return nil
 		},
 	}
-}
-
-// anyAddress checks the form of an address of any type of object; a wrong one is
-// usage.
-func anyAddress(addr string) error {
-	if err := inspect.CheckAddress(addr); err != nil {
-		return usageError{err}
-	}
-	if a, err := shm.ParseAddress(addr); err == nil {
-		return unnamed(a)
-	}
-	return nil
 }
 
 func (c *command) printStat(o inspect.Object) error {
@@ -73,8 +75,13 @@ func (c *command) printStat(o inspect.Object) error {
 	if o.Own {
 		kind = "Shoal's own"
 	}
-	line("address", "%s", p.head.Render(printable(o.Address)))
-	line("type", "%s, %s", o.Type, kind)
+	if o.Name != "" {
+		line("name", "%s", p.head.Render(printable(o.Name)))
+		line("address", "%s", printable(o.Address))
+	} else {
+		line("address", "%s", p.head.Render(printable(o.Address)))
+	}
+	line("type", "%s, %s", typeText(o), kind)
 	line("state", "%s", stateStyle(o, p).Render(stateText(o)))
 	if o.HasID() {
 		line("id", "%d", o.ID)
@@ -122,6 +129,19 @@ func (c *command) printStat(o inspect.Object) error {
 	}
 	for _, h := range o.Holders {
 		line("held by", "%s: %s", processText(h.PID, true), holding(h.Mapped, h.Descriptors))
+	}
+	for i, s := range o.Semaphores {
+		name := "semaphore"
+		if o.Type == inspect.SemaphoreSet {
+			name = fmt.Sprintf("[%d]", i)
+		}
+		line(name, "%s", semaphoreText(s))
+	}
+	if o.Structure != nil {
+		describeStructure(o.Structure, p, line)
+	}
+	if o.Unread != nil {
+		line("contents", "%s", printable(o.Unread.Error()))
 	}
 	_, err := fmt.Fprint(c.stdout, b.String())
 	return err

@@ -143,7 +143,7 @@ func (t *table) printRow(b *strings.Builder, row []cell, widths []int, terminal 
 				if j > 0 {
 					line.WriteString("\n" + strings.Repeat(" ", at))
 				}
-				line.WriteString(styled(c, part))
+				line.WriteString(styled(c, strings.TrimRight(part, " "))) // the space at which it wraps
 			}
 			break
 		}

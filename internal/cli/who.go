@@ -19,7 +19,7 @@ func (c *command) whoCommand() *cobra.Command {
 		Use:   "who ADDR|PID",
 		Short: "Tell who holds an object, or what a process holds",
 		Long: `A process holds an object that it has mapped or open; of regular files, those
-that it shares by mapping them.
+that it shares by mapping them. A number is a process, never a bare name.
 
 It looks into every process that this user may look into, and says "partial"
 and why where those are not all.`,
@@ -40,10 +40,7 @@ and why where those are not all.`,
 
 // whoHolds prints the holders of an object.
 func (c *command) whoHolds(addr string) error {
-	a, err := address(addr)
-	if err == nil {
-		err = unnamed(a)
-	}
+	addr, err := c.memory(addr)
 	if err != nil {
 		return err
 	}
@@ -76,7 +73,7 @@ func (c *command) whoHolds(addr string) error {
 		t.add(cell{strconv.Itoa(h.PID), p.plain}, cell{printable(user), p.plain}, cell{mappedText(h.Mapped), p.plain},
 			cell{strconv.Itoa(h.Descriptors), p.plain}, cell{printable(h.Command), p.plain})
 	}
-	return c.finishWho(&t, p, len(o.Holders), partial, "nobody has "+o.Address+" mapped or open")
+	return c.finishWho(&t, p, len(o.Holders), partial, "nobody has "+c.shown(o.Address)+" mapped or open")
 }
 
 // whatProcessHolds prints the objects of a process.

@@ -66,10 +66,11 @@ removed again.`,
 }
 
 func (c *command) write(w writing, args []string) error {
-	a, err := address(args[0])
-	if err == nil {
-		err = unnamed(a)
+	resolve := c.memory
+	if w.create {
+		resolve = c.plain
 	}
+	addr, err := resolve(args[0])
 	if err != nil {
 		return err
 	}
@@ -92,7 +93,7 @@ func (c *command) write(w writing, args []string) error {
 		signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 		defer signal.Stop(interrupted)
 	}
-	seg, created, err := w.open(args[0], length)
+	seg, created, err := w.open(addr, length)
 	if err != nil {
 		return err
 	}
@@ -129,7 +130,7 @@ func (c *command) write(w writing, args []string) error {
 	if created {
 		made = ", which is new"
 	}
-	c.say("wrote %s to %s%s", count(n, "byte"), seg, made)
+	c.say("wrote %s to %s%s", count(n, "byte"), strings.Replace(seg.String(), addr, c.shown(addr), 1), made)
 	return nil
 }
 
@@ -165,7 +166,7 @@ const chunk = 1 << 20
 func (c *command) fill(seg *shm.Segment, offset int64, input io.Reader, length int64) (written int64, err error) {
 	space := int64(seg.Size()) - offset
 	if space < 0 || length > space {
-		return 0, tooLong(seg, max(length, 0), offset)
+		return 0, c.tooLong(seg, max(length, 0), offset)
 	}
 	bar := c.progress(length)
 	defer bar.done()
@@ -183,7 +184,7 @@ func (c *command) fill(seg *shm.Segment, offset int64, input io.Reader, length i
 		switch {
 		case fits < n:
 			return written, fmt.Errorf("write %s: %w: the input is longer than the %s from offset %d; they are written, the rest is not",
-				seg.Address(), io.ErrShortWrite, count(space, "byte"), offset)
+				c.shown(seg.Address().String()), io.ErrShortWrite, count(space, "byte"), offset)
 		case err == io.EOF:
 			return written, nil
 		case err != nil:
@@ -192,9 +193,9 @@ func (c *command) fill(seg *shm.Segment, offset int64, input io.Reader, length i
 	}
 }
 
-func tooLong(seg *shm.Segment, length, offset int64) error {
+func (c *command) tooLong(seg *shm.Segment, length, offset int64) error {
 	return fmt.Errorf("write %s: %w: %s at offset %d do not fit into %d",
-		seg.Address(), io.ErrShortWrite, count(length, "byte"), offset, seg.Size())
+		c.shown(seg.Address().String()), io.ErrShortWrite, count(length, "byte"), offset, seg.Size())
 }
 
 // fileRest returns how many bytes are left to read of a regular file, -1 for
