@@ -12,6 +12,10 @@ import (
 	"os/exec"
 	"sync"
 	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-247006a4/shoal/sysv"
 )
 
 // A cast is the processes of a story, and the stream of what happens to them.
@@ -24,9 +28,10 @@ type cast struct {
 	events *json.Decoder
 	out    *os.File // its other end, which every process inherits
 
-	warden *process
-	will   *os.File   // the pipe to the warden, which every other process inherits
-	estate []property // what was written there
+	warden  *process
+	will    *os.File   // the pipe to the warden, which every other process inherits
+	answers *os.File   // the pipe from it, likewise
+	estate  []property // what the processes make, should the warden be killed
 
 	unwatch func() bool
 	playing map[int]*process // those that have not ended, by pid
@@ -37,8 +42,10 @@ type cast struct {
 type process struct {
 	who    string // in the story: "writer"
 	pid    int
-	made   string // the address of the segment that it has made
-	passes []pass // of a transfer, as far as the process has told
+	made   *sysv.ShmID // the System V segment that it has made, if it has ended
+	passes []pass      // of a transfer, as far as the process has told
+	booked uint64      // how many bookings it has made, if it has told
+	doomed bool        // the story kills it
 }
 
 // newCast prepares a cast without processes. When ctx is done the stream says so.
@@ -58,13 +65,20 @@ func newCast(ctx context.Context, stderr io.Writer) (*cast, error) {
 
 // hireWarden starts the warden: before anything is made, and before the others.
 func (c *cast) hireWarden() error {
-	r, w, err := os.Pipe()
+	will, toWarden, err := os.Pipe()
 	if err != nil {
 		return err
 	}
-	defer r.Close()
-	c.will = w
-	c.warden, err = c.launch(context.Background(), "warden", "warden", nil, &syscall.SysProcAttr{Setpgid: true}, r)
+	defer will.Close()
+	c.will = toWarden
+	fromWarden, answers, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer answers.Close() // who waits for an answer is to learn that the warden has died
+	c.answers = fromWarden
+	attr := &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is not for it
+	c.warden, err = c.launch(context.Background(), "warden", "warden", nil, attr, will, answers)
 	return err
 }
 
@@ -77,9 +91,11 @@ func (c *cast) hireWarden() error {
 func (c *cast) start(who, role string, args []string, files ...*os.File) (*process, error) {
 	attr := &syscall.SysProcAttr{
 		Pdeathsig: syscall.SIGKILL,
-		Setpgid:   true, // Ctrl-C is for the demo, which then sees to its processes
+		// A group of its own: Ctrl-C is for the demo, which then sees to its
+		// processes; and the warden can hold its pid.
+		Setpgid: true,
 	}
-	return c.launch(c.ctx, who, role, args, attr, append([]*os.File{c.will}, files...)...)
+	return c.launch(c.ctx, who, role, args, attr, append([]*os.File{c.will, c.answers}, files...)...)
 }
 
 func (c *cast) launch(ctx context.Context, who, role string, args []string, attr *syscall.SysProcAttr, files ...*os.File) (*process, error) {
@@ -95,6 +111,7 @@ func (c *cast) launch(ctx context.Context, who, role string, args []string, attr
 	p := &process{who: who, pid: cmd.Process.Pid}
 	c.playing[p.pid] = p
 	go func() {
+		c.inspect(p.pid)
 		cmd.Wait()
 		// All that the process has said is in the pipe by now.
 		put(c.out, event{PID: p.pid, Exit: cmd.ProcessState.String()})
@@ -102,14 +119,24 @@ func (c *cast) launch(ctx context.Context, who, role string, args []string, attr
 	return p, nil
 }
 
-// made tells the warden of an object that the demo itself has made.
-func (c *cast) made(p property) {
-	c.estate = append(c.estate, p)
-	_ = put(c.will, p) // if the warden has died, that is one of the next events
+// inspect waits until a process has ended, and reports the System V segment that
+// it has made. The process has not been waited for (wait(2)), so its pid cannot be
+// another's.
+func (c *cast) inspect(pid int) {
+	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+	made, err := (&sysvSegment{Key: sysvKey, Maker: pid}).find()
+	if err != nil {
+		put(c.out, event{PID: pid, Failed: cut(err.Error())})
+	}
+	if made != nil {
+		put(c.out, event{PID: pid, Property: &property{SysV: made}})
+	}
 }
 
 // dismiss ends all processes that are left, the warden last, and closes the
-// stream. It returns what could not be removed. Dismissing twice is harmless.
+// stream. It returns what could not be removed, and why the warden has not done
+// it. Dismissing twice is harmless.
 func (c *cast) dismiss(s *story) (err error) {
 	c.end()
 	if c.will != nil {
@@ -117,13 +144,16 @@ func (c *cast) dismiss(s *story) (err error) {
 	}
 	for len(c.playing) > 0 && !c.deaf {
 		// Why the others fail does not matter any more.
-		if e, failure := s.next(); c.warden != nil && e.PID == c.warden.pid && e.Failed != "" {
+		if e, failure := s.next(); c.warden != nil && e.PID == c.warden.pid && err == nil {
 			err = failure
 		}
 	}
 	c.unwatch()
 	c.in.Close()
 	c.out.Close()
+	if c.answers != nil {
+		c.answers.Close()
+	}
 	// Nothing is left, unless the warden was killed.
 	err = errors.Join(err, settle(c.estate))
 	c.estate = nil

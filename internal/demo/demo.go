@@ -5,6 +5,7 @@
 //	1 System V  a writer puts a message at key 0x1234 and ends; a reader finds it
 //	2 POSIX     the same with /my_shm, and a semaphore instead of a race
 //	3 transfer  256 MiB from process to process, checked, and timed beside a pipe
+//	4 lock      one of three dies in a lock, by SIGKILL; the others go on
 //	after       the same objects as before, and nothing else
 //
 // # How it works
@@ -17,10 +18,10 @@
 // it took place.
 //
 //	       start, kill
-//	demo ---------------> writer, reader, sender, receiver
-//	  ^  \                  |     |
-//	  |   +-- I made this --|-----+--> warden: removes it when all have ended
-//	  +------- events ------+
+//	demo ---------------> writer, reader, sender, receiver,
+//	  ^                     |     |     victim, workers
+//	  |                     |     +--- I make this --> warden: removes it when
+//	  +------- events ------+                          all others have ended
 //
 // A chapter is a file with a function and its roles, and a line in each of the
 // tables chapters and roles.
@@ -28,12 +29,22 @@
 // # Whatever happens
 //
 // Names that exist on the machine are left alone: everything is created
-// exclusively. A process called the warden knows what was made, and removes what
+// exclusively. A process called the warden knows what is made, and removes what
 // is left of it when all other processes have ended: normally nothing, and
 // everything after an interruption (SIGINT, SIGTERM, SIGHUP, a closed standard
 // output), a failure, or SIGKILL. Killed, the demo takes its other processes with
-// it. Only who is killed between making an object and telling the warden, a few
-// microseconds, leaves it; then the next run finds the name taken, and says so.
+// it; if it is the warden that is killed, the demo removes what there is, and
+// ends. Only if both are killed is something left, for the next run to find.
+//
+// There is no instant at which a kill goes unnoticed: the warden is told first,
+// and then the object is made. So that nobody else's object is removed which has
+// come to the name meanwhile, it is told something that only this one can have:
+//
+//	/my_shm, /shoal-demo-PID   the inode, which is there before its name is
+//	sysv:0x1234                who makes it: the kernel keeps the maker's pid, and
+//	                           the warden keeps the pid from being used again
+//	semaphores                 nothing: they lie in memory without a name, which
+//	                           the kernel frees with the last process that has it
 package demo
 
 import (

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -20,7 +19,6 @@ import (
 
 	"github.com/seed-247006a4/shoal/internal/isolate"
 	"github.com/seed-247006a4/shoal/shm"
-	"github.com/seed-247006a4/shoal/sysv"
 )
 
 // tell runs the demo in this process.
@@ -47,8 +45,8 @@ var plot = []string{
 	`  reader +(\d+)  Data read from shared memory: Hello, Shared Memory!`,
 	`  demo +(\d+)  shmctl\(\d+, IPC_RMID\).*`,
 	`2\. POSIX: /my_shm, .*`,
-	`  reader +(\d+)  semop\(\d+\): sleeps .*`,
-	`  writer +(\d+)  shm_open\("/my_shm", O_CREAT\|O_EXCL\|O_RDWR, 0600\)`,
+	`  reader +(\d+)  sem_wait\(written\): sleeps .*`,
+	`  writer +(\d+)  created /my_shm: 1 KiB, reserved`,
 	`  writer +(\d+)  Message written to shared memory: Hello, Shared Memory!`,
 	`  reader +(\d+)  Message read from shared memory: Hello, Shared Memory!`,
 	`  writer +(\d+)  shm_unlink\("/my_shm"\).*`,
@@ -58,6 +56,20 @@ var plot = []string{
 	`  shared memory  256 MiB in +[\d.]+ ms +[\d.]+ GiB/s  CRC-32C [0-9a-f]{8}, verified`,
 	`  pipe           256 MiB in +[\d.]+ ms +[\d.]+ GiB/s  CRC-32C [0-9a-f]{8}, verified`,
 	`  Shared memory: [\d.]+ times the pipe's rate\..*`,
+	`4\. kill -9 inside a lock`,
+	`  victim +(\d+)  created /shoal-demo-\d+: a mutex, debits 0, credits 0`,
+	`  worker +(\d+)  books: Lock, .*`,
+	`  worker +(\d+)  books: Lock, .*`,
+	`  victim +(\d+)  stops inside the lock \(SIGSTOP\): debits \+ 1, credits not yet`,
+	`  demo +(\d+)  300 ms later: stopped is not dead, nobody has taken the lock`,
+	`  demo +(\d+)  kill -9 \d+: .*`,
+	`  worker +(\d+)  Lock: ErrOwnerDied, \d+ microseconds after the kill`,
+	`  worker +(\d+)  debits \d+, credits \d+: a booking is torn`,
+	`  worker +(\d+)  completes the booking; MarkConsistent`,
+	`  worker +(\d+)  has made \d+ bookings, 10000 of them since`,
+	`  worker +(\d+)  has made \d+ bookings, 10000 of them since`,
+	`  demo +(\d+)  shm_unlink\("/shoal-demo-\d+"\)`,
+	`  Debits \d+, credits \d+: .*`,
 	`Shared memory on this machine after:`,
 	`  none`,
 	`Nothing left: all that the demo made is gone\.`,
@@ -65,9 +77,11 @@ var plot = []string{
 
 func TestStory(t *testing.T) {
 	begun := time.Now()
+	work := processorTime(t)
 	story, err := tell(t)
 	must(t, err)
-	t.Logf("%v\n%s", time.Since(begun), story)
+	work = processorTime(t) - work
+	t.Logf("%v, %v of processors\n%s", time.Since(begun), work, story)
 	rest := story
 	pids := make(map[string]bool)
 	for _, want := range plot {
@@ -80,17 +94,18 @@ func TestStory(t *testing.T) {
 		}
 		rest = rest[m[1]:]
 	}
-	// The demo, the warden, two processes for each chapter: real ones, none in two parts.
-	if len(pids) != 8 || !pids[strconv.Itoa(os.Getpid())] {
-		t.Errorf("%d processes, want 8, this one among them: %v", len(pids), pids)
+	// The demo, the warden, two processes for each chapter and three for the last: real ones, none in two parts.
+	if len(pids) != 11 || !pids[strconv.Itoa(os.Getpid())] {
+		t.Errorf("%d processes, want 11, this one among them: %v", len(pids), pids)
 	}
 	for line := range strings.SplitSeq(story, "\n") {
 		if len(line) > 80 {
 			t.Errorf("%d columns: %q", len(line), line)
 		}
 	}
-	if took := time.Since(begun); took > 10*time.Second {
-		t.Errorf("took %v, promised are 10 s at most", took)
+	// Promised are a few seconds. How long they last depends on what else the machine does; how much there is to do does not.
+	if work > 10*time.Second {
+		t.Errorf("took %v of processors, want a few seconds", work)
 	}
 	nothingLeft(t)
 }
@@ -284,8 +299,11 @@ func TestKill(t *testing.T) {
 // TestKillActor kills a process of the story when a line is written: the demo must end, and clean up.
 func TestKillActor(t *testing.T) {
 	for _, c := range []struct{ role, line string }{
-		{"warden", "warden "}, {"warden", "Data written"}, {"warden", "demo "}, {"warden", "shm_open("}, {"warden", "created /shoal-demo-"},
+		{"warden", "warden "}, {"warden", "Data written"}, {"warden", "demo "}, {"warden", "created /my_shm"}, {"warden", "created /shoal-demo-"},
 		{"reader", "sleeps until"}, {"sender", "created /shoal-demo-"}, {"receiver", "opened it"},
+		{"victim", "a mutex, "}, {"victim", "books: Lock"}, {"victim", "stops inside"}, {"worker", "books: Lock"},
+		{"worker", "stops inside"}, {"worker", "kernel wakes"}, {"warden", "stops inside"}, {"warden", "kernel wakes"},
+		{"warden", "  Debits "}, // nobody listens any more
 	} {
 		t.Run(c.role+" at "+c.line, func(t *testing.T) {
 			speaker := regexp.MustCompile(`(?m)^  ([a-z]+) +(\d+)  `)
@@ -297,6 +315,9 @@ func TestKillActor(t *testing.T) {
 				}
 				if bytes.Contains(b, []byte(c.line)) && !killed {
 					killed = true
+					if pids[c.role] == 0 { // kill(2) would take the whole process group
+						t.Fatalf("no %s has spoken before %q", c.role, b)
+					}
 					must(t, syscall.Kill(pids[c.role], syscall.SIGKILL))
 				}
 			})
@@ -369,7 +390,7 @@ func TestCompare(t *testing.T) {
 		{nil, "\nNothing left: all that the demo made is gone.\n", ""},
 		{[]shm.Info{info("/old"), info("/new")}, "(1 objects are new, but not the demo's: other programs run, too.)\n", ""},
 		{[]shm.Info{info("/old"), info(posixName)}, "", "left behind, or made by somebody else meanwhile: /my_shm;"},
-		{[]shm.Info{info(sysvAddress), info(transferPrefix + "1")}, "", "sysv:0x1234, /shoal-demo-1;"},
+		{[]shm.Info{info(sysvAddress), info(objectPrefix + "1")}, "", "sysv:0x1234, /shoal-demo-1;"},
 	} {
 		var out bytes.Buffer
 		s := &story{opts: Options{Stdout: &out}, ctx: t.Context()}
@@ -432,29 +453,4 @@ func TestPayload(t *testing.T) {
 	if sum(0, all) == p.sum {
 		t.Error("a flipped bit does not change the sum")
 	}
-}
-
-// TestProperty checks that the warden leaves alone what has come to the name of
-// an object that it was told of.
-func TestProperty(t *testing.T) {
-	isolate.Require(t)
-	path := filepath.Join("/dev/shm", "stranger")
-	f, err := os.Create(path)
-	must(t, err)
-	own, err := ownPosix("/stranger", f)
-	must(t, err)
-	must(t, f.Close())
-	must(t, os.Remove(path))
-	must(t, own.remove())
-	must(t, os.WriteFile(path, nil, 0o600))
-	must(t, own.remove())
-	if _, err := os.Lstat(path); err != nil {
-		t.Errorf("the stranger's object is gone: %v", err)
-	}
-	must(t, os.Remove(path))
-
-	id, err := sysv.SemGet(sysv.Private, 1, sysv.Create|0o600)
-	must(t, err)
-	must(t, property{Semaphores: &id}.remove())
-	must(t, property{Semaphores: &id}.remove())
 }

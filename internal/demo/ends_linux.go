@@ -33,7 +33,7 @@ type end struct {
 // window.
 func newEnd(a *actor) (*end, error) {
 	h, err := a.handover()
-	return &end{actor: a, handover: h, pipe: os.NewFile(firstFile, "pipe"), buf: make([]byte, chunk)}, err
+	return &end{actor: a, handover: h, pipe: os.NewFile(firstFile+1, "pipe"), buf: make([]byte, chunk)}, err
 }
 
 // send is the role of the end that sends.
@@ -42,19 +42,16 @@ func send(a *actor) error {
 	if err != nil {
 		return err
 	}
-	size, err := a.arg(1)
+	size, err := a.arg(0)
 	if err != nil {
 		return err
 	}
-	addr := transferPrefix + strconv.Itoa(os.Getpid())
-	seg, err := shm.Create(addr, int64(size), nil)
+	addr := objectPrefix + strconv.Itoa(os.Getpid())
+	seg, err := a.create(addr, int64(size))
 	if err != nil {
 		return err
 	}
 	defer seg.Close()
-	if err := e.own(addr, seg); err != nil {
-		return err
-	}
 	e.window = seg.Bytes()
 	a.say("created %s: %s, reserved", addr, formatSize(int64(size)))
 	if err := e.post(written); err != nil {
@@ -78,20 +75,6 @@ func send(a *actor) error {
 	})
 }
 
-// own tells the warden of the window, while it has a name.
-func (e *end) own(addr string, seg *shm.Segment) error {
-	f, err := seg.File()
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	own, err := ownPosix(addr, f)
-	if err != nil {
-		return err
-	}
-	return e.made(own)
-}
-
 // receive is the role of the end that receives.
 func receive(a *actor) error {
 	e, err := newEnd(a)
@@ -101,7 +84,7 @@ func receive(a *actor) error {
 	if err := e.wait(written); err != nil {
 		return err
 	}
-	seg, err := shm.Open(a.args[1], &shm.Options{ReadOnly: true})
+	seg, err := shm.Open(a.args[0], &shm.Options{ReadOnly: true})
 	if err != nil {
 		return err
 	}

@@ -11,12 +11,16 @@ import (
 type event struct {
 	PID int `json:",omitempty"` // the process that it is about; 0 is the demo
 
-	Line   string    `json:",omitempty"` // a line for the story
-	Made   *property `json:",omitempty"` // an object that the process has made
-	Pass   *pass     `json:",omitempty"` // one pass of a transfer
-	Failed string    `json:",omitempty"` // why the role failed
-	Taken  string    `json:",omitempty"` // with Failed: the address that exists already
+	Line   string `json:",omitempty"` // a line for the story
+	Pass   *pass  `json:",omitempty"` // one pass of a transfer
+	Booked uint64 `json:",omitempty"` // how many bookings the process has made: the last that it reports
+	Failed string `json:",omitempty"` // why the role failed
+	Taken  string `json:",omitempty"` // with Failed: the address that exists already
 
+	Property  *property    `json:",omitempty"` // an object that the process is about to make, or has made
+	Inherited *inheritance `json:",omitempty"` // the process holds the lock of one that has died
+
+	Elapsed     bool   `json:",omitempty"` // a pause of the demo is over
 	Exit        string `json:",omitempty"` // the process has ended: its last event, written by the demo
 	Interrupted bool   `json:",omitempty"` // the user wants to stop
 }

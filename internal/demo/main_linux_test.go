@@ -10,8 +10,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// A program built with the race detector waits a second before it exits, and a demo has eight processes.
+	// A program built with the race detector waits a second before it exits, and a demo has eleven processes.
 	os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0")
+	if os.Getenv(dyingVariable) != "" {
+		prepareDying()
+	}
 	Role()
 	if os.Getenv(pauseVariable) != "" {
 		tellAndPause()

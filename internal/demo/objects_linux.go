@@ -9,6 +9,10 @@ import (
 	"github.com/seed-247006a4/shoal/shm"
 )
 
+// objectPrefix begins the address of an object that nobody need know the name of;
+// the pid of the process that makes it completes it.
+const objectPrefix = "/shoal-demo-"
+
 // maxListed is how many objects a list shows; a busy machine has hundreds.
 const maxListed = 8
 
@@ -38,7 +42,7 @@ func (s *story) compare(before, after []shm.Info) error {
 	for _, o := range after {
 		switch addr := o.Address.String(); {
 		case were[addr]:
-		case addr == sysvAddress || addr == posixName || strings.HasPrefix(addr, transferPrefix):
+		case addr == sysvAddress || addr == posixName || strings.HasPrefix(addr, objectPrefix):
 			ours = append(ours, addr)
 		default:
 			others++

@@ -14,27 +14,24 @@ import (
 // once, and the reader has to be quicker. Here the reader is there first, sleeps
 // until there is something, and the writer unlinks when it has been read.
 func tellPosix(s *story) error {
-	h, err := s.newHandover()
+	h, err := newHandover()
 	if err != nil {
 		return err
 	}
-	s.note("semget(IPC_PRIVATE, 2, 0600) = %s: written, read", h.arg())
-	reader, err := s.cast.start("reader", "posix-reader", []string{h.arg()})
+	defer h.Close()
+	s.note("memfd_create, sem_init twice: written, read; without a name")
+	reader, err := s.cast.start("reader", "posix-reader", nil, h)
 	if err != nil {
 		return err
 	}
 	if err := s.hear(reader); err != nil {
 		return err
 	}
-	writer, err := s.cast.start("writer", "posix-writer", []string{h.arg()})
+	writer, err := s.cast.start("writer", "posix-writer", nil, h)
 	if err != nil {
 		return err
 	}
-	if err := s.finish(reader, writer); err != nil {
-		return err
-	}
-	s.note("semctl(%s, IPC_RMID)", h.arg())
-	return h.remove()
+	return s.finish(reader, writer)
 }
 
 func writePosix(a *actor) error {
@@ -42,32 +39,17 @@ func writePosix(a *actor) error {
 	if err != nil {
 		return err
 	}
-	f, err := posix.ShmOpen(posixName, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	seg, err := a.create(posixName, size)
 	if errors.Is(err, fs.ErrExist) {
 		return &takenError{posixName, err}
 	}
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	own, err := ownPosix(posixName, f)
-	if err == nil {
-		err = a.made(own)
-	}
-	if err != nil {
-		return err
-	}
-	a.say("shm_open(%q, O_CREAT|O_EXCL|O_RDWR, 0600)", posixName)
-	if err := posix.Fallocate(f, 0, size); err != nil {
-		return err
-	}
-	b, err := posix.Mmap(f, 0, size, posix.ProtRead|posix.ProtWrite)
-	if err != nil {
-		return err
-	}
-	defer posix.Munmap(b)
-	copy(b, message+"\x00")
-	a.say("Message written to shared memory: %s", text(b))
+	defer seg.Close()
+	a.say("created %s: %s, reserved", posixName, formatSize(size))
+	copy(seg.Bytes(), message+"\x00")
+	a.say("Message written to shared memory: %s", text(seg.Bytes()))
 	if err := h.post(written); err != nil {
 		return err
 	}
@@ -75,7 +57,7 @@ func writePosix(a *actor) error {
 		return err
 	}
 	a.say("shm_unlink(%q): it has been read", posixName)
-	return posix.ShmUnlink(posixName)
+	return seg.Remove()
 }
 
 func readPosix(a *actor) error {
@@ -83,7 +65,7 @@ func readPosix(a *actor) error {
 	if err != nil {
 		return err
 	}
-	a.say("semop(%s): sleeps until something has been written", h.arg())
+	a.say("sem_wait(written): sleeps until something has been written")
 	if err := h.wait(written); err != nil {
 		return err
 	}

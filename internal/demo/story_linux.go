@@ -25,6 +25,7 @@ var chapters = []chapter{
 	{"System V: key 0x1234, 1024 bytes", tellSysV},
 	{"POSIX: /my_shm, and a semaphore instead of a race", tellPosix},
 	{"256 MiB through shared memory, and through a pipe", tellTransfer},
+	{"kill -9 inside a lock", tellLock},
 }
 
 // A story is one run of the demo.

@@ -2,7 +2,10 @@
 
 package demo
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // next takes the next event, and tells it. The error says why the story cannot go
 // on: a process has failed or died, or the user has had enough.
@@ -19,12 +22,17 @@ func (s *story) next() (event, error) {
 	if e.Line != "" {
 		s.say(p.who, p.pid, e.Line)
 	}
-	if e.Made != nil {
-		s.cast.estate = append(s.cast.estate, *e.Made)
-		p.made = e.Made.SysV
+	if e.Property != nil {
+		s.cast.estate = append(s.cast.estate, *e.Property)
+		if e.Property.SysV != nil {
+			p.made = e.Property.SysV.ID
+		}
 	}
 	if e.Pass != nil {
 		p.passes = append(p.passes, *e.Pass)
+	}
+	if e.Booked != 0 {
+		p.booked = e.Booked
 	}
 	switch {
 	case e.Taken != "":
@@ -33,27 +41,44 @@ func (s *story) next() (event, error) {
 		return e, fmt.Errorf("%s (process %d): %s", p.who, p.pid, e.Failed)
 	case e.Exit != "":
 		delete(s.cast.playing, p.pid)
-		if e.Exit != exitedWell {
+		if e.Exit != exitedWell && !(p.doomed && e.Exit == killed) {
 			return e, fmt.Errorf("%s (process %d) ended early: %s", p.who, p.pid, e.Exit)
 		}
 	}
 	return e, nil
 }
 
-// exitedWell is what os.ProcessState says of a process that returned 0.
-const exitedWell = "exit status 0"
+// What os.ProcessState says of a process.
+const (
+	exitedWell = "exit status 0"  // it returned 0
+	killed     = "signal: killed" // by SIGKILL
+)
 
-// hear waits until a process says something.
-func (s *story) hear(p *process) error {
+// until waits for an event.
+func (s *story) until(awaited func(event) bool) (event, error) {
 	for {
 		e, err := s.next()
 		if err == nil {
 			err = s.check()
 		}
-		if err != nil || e.PID == p.pid {
-			return err
+		if err != nil || awaited(e) {
+			return e, err
 		}
 	}
+}
+
+// hear waits until a process says something.
+func (s *story) hear(p *process) error {
+	_, err := s.until(func(e event) bool { return e.PID == p.pid })
+	return err
+}
+
+// pause lets time pass, for the processes.
+func (s *story) pause(d time.Duration) error {
+	t := time.AfterFunc(d, func() { put(s.cast.out, event{Elapsed: true}) })
+	defer t.Stop()
+	_, err := s.until(func(e event) bool { return e.Elapsed })
+	return err
 }
 
 // finish waits until processes have ended, and well.

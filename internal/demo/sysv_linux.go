@@ -32,8 +32,11 @@ func tellSysV(s *story) error {
 	if err := s.finish(writer); err != nil {
 		return err
 	}
+	if writer.made == nil {
+		return fmt.Errorf("%s, made by the writer (process %d), has been removed: by another program?", sysvAddress, writer.pid)
+	}
 	// By id: the key may have come to mean another segment.
-	segment := writer.made
+	segment := shm.IDAddress(*writer.made).String()
 	info, err := shm.Stat(segment)
 	if err != nil {
 		return err
@@ -53,6 +56,9 @@ func tellSysV(s *story) error {
 // writeSysV is the classic writer, except that it takes no segment that is there
 // already, and lets nobody else in.
 func writeSysV(a *actor) error {
+	if err := a.claim(sysvKey); err != nil {
+		return err
+	}
 	id, err := sysv.ShmGet(sysvKey, size, sysv.Create|sysv.Exclusive|0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return &takenError{sysvAddress, err}
@@ -60,9 +66,7 @@ func writeSysV(a *actor) error {
 	if err != nil {
 		return err
 	}
-	if err := a.made(property{SysV: shm.IDAddress(id).String()}); err != nil {
-		return err
-	}
+	reached(made)
 	a.say("shmget(0x1234, %d, IPC_CREAT|IPC_EXCL|0600) = %d", size, id)
 	b, err := sysv.ShmAt(id, 0, 0)
 	if err != nil {

@@ -11,10 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// transferPrefix begins the address of the transfer's object; the sender's pid
-// completes it.
-const transferPrefix = "/shoal-demo-"
-
 // transferred is how many bytes each pass moves.
 const transferred = 256 << 20
 
@@ -52,10 +48,11 @@ func tellTransfer(s *story) error {
 	if why != "" {
 		s.note("%s", why)
 	}
-	h, err := s.newHandover()
+	h, err := newHandover()
 	if err != nil {
 		return err
 	}
+	defer h.Close()
 	sender, receiver, err := s.startTransfer(h, window)
 	if err != nil {
 		return err
@@ -76,11 +73,11 @@ func tellTransfer(s *story) error {
 	s.print("\n  Shared memory: %.1f times the pipe's rate. The best of %d passes each, in turns;\n"+
 		"  made anew and summed at both ends every time; up to %s under way.\n",
 		best[byPipe].took.Seconds()/best[byMemory].took.Seconds(), rounds, formatSize(window))
-	return h.remove()
+	return nil
 }
 
-// startTransfer starts both ends, with a pipe between them.
-func (s *story) startTransfer(h handover, window int64) (sender, receiver *process, err error) {
+// startTransfer starts both ends, with the semaphores, and a pipe between them.
+func (s *story) startTransfer(h *os.File, window int64) (sender, receiver *process, err error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, nil, err
@@ -92,11 +89,11 @@ func (s *story) startTransfer(h handover, window int64) (sender, receiver *proce
 		n, _ := unix.FcntlInt(w.Fd(), unix.F_GETPIPE_SZ, 0)
 		s.note("the system grants the pipe no more than %s: %v", formatSize(int64(n)), err)
 	}
-	sender, err = s.cast.start("sender", "sender", []string{h.arg(), strconv.FormatInt(window, 10)}, w)
+	sender, err = s.cast.start("sender", "sender", []string{strconv.FormatInt(window, 10)}, h, w)
 	if err != nil {
 		return nil, nil, err
 	}
-	receiver, err = s.cast.start("receiver", "receiver", []string{h.arg(), transferPrefix + strconv.Itoa(sender.pid)}, r)
+	receiver, err = s.cast.start("receiver", "receiver", []string{objectPrefix + strconv.Itoa(sender.pid)}, h, r)
 	return sender, receiver, err
 }
 
