@@ -71,7 +71,9 @@ func listObjects() ([]Info, error) {
 
 func removeObject(a Address) error {
 	switch a.kind {
-	case POSIX, File:
+	case POSIX: // as shm_unlink(3): whatever has the name, unless it is a directory
+		return unix.Unlink(a.path())
+	case File:
 		// unlink(2) alone would take a symbolic link or a FIFO, too.
 		var st unix.Stat_t
 		err := unix.Lstat(a.path(), &st)

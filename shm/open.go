@@ -123,8 +123,10 @@ func OpenOrCreate(addr string, size int64, opts *Options) (seg *Segment, created
 
 // Remove takes away the name of an object: shm_unlink, shmctl IPC_RMID, unlink.
 // Processes that have it mapped go on using it until they let go. If there is
-// none, the error is fs.ErrNotExist. Only objects are removed: never a directory,
-// a device or a symbolic link.
+// none, the error is fs.ErrNotExist.
+//
+// In /dev/shm whatever has the name goes, as by shm_unlink(3): of a symbolic link
+// the link itself. Elsewhere only regular files are removed. A directory stays.
 func Remove(addr string) error {
 	a, err := ParseAddress(addr)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -336,5 +337,50 @@ func TestOpenOrCreateAmongRemovers(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestRemoveWhatIsNoObject: a link or FIFO in an object's place can be cleared
+// away by its POSIX name, a file address removes regular files alone, and a
+// directory stays in any case.
+func TestRemoveWhatIsNoObject(t *testing.T) {
+	dir := t.TempDir()
+	target := filepath.Join(dir, "target")
+	if err := os.WriteFile(target, []byte("kept"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	put := map[string]func(path string) error{
+		"link":      func(path string) error { return os.Symlink(target, path) },
+		"FIFO":      func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"directory": func(path string) error { return os.Mkdir(path, 0o700) },
+	}
+	for name, c := range map[string]struct{ posix, file error }{
+		"link":      {nil, syscall.ELOOP},
+		"FIFO":      {nil, syscall.EINVAL},
+		"directory": {syscall.EISDIR, syscall.EISDIR},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(dir, "in-the-way")
+			for addr, want := range map[string]error{"/shoal-test": c.posix, "file:" + file: c.file} {
+				path := file
+				if addr == "/shoal-test" {
+					path = "/dev/shm/shoal-test"
+				}
+				if err := put[name](path); err != nil {
+					t.Fatal(err)
+				}
+				err := shm.Remove(addr)
+				if !errors.Is(err, want) || want == nil && err != nil {
+					t.Errorf("Remove(%q): %v, want %v", addr, err, want)
+				}
+				if _, err := os.Lstat(path); (err == nil) != (want != nil) {
+					t.Errorf("after Remove(%q): %v", addr, err)
+				}
+				os.Remove(path)
+			}
+		})
+	}
+	if b, err := os.ReadFile(target); err != nil || string(b) != "kept" {
+		t.Errorf("the target of the link: %q, %v", b, err)
 	}
 }
