@@ -6,7 +6,10 @@ GO ?= go
 # or run programs.
 RACE = $$($(GO) list ./... | grep -vE '/internal/(archtest|testrun)$$|/(cmd|examples)/')
 
-.PHONY: all build setup test lint race bench man demo clean
+SOAK ?= 2m
+FUZZ ?= 30s
+
+.PHONY: all build setup test lint race soak fuzz bench man demo clean
 
 all: build
 
@@ -25,8 +28,18 @@ lint: ## the rules of the house alone
 race: setup ## all tests with the race detector
 	@$(GO) run ./internal/testrun CGO_ENABLED=1 -count=1 -race $(RACE)
 
-bench: ## what a segment costs, beside the bare system calls
-	$(GO) test -run '^$$' -bench . ./shm
+soak: setup ## random kills for as long as asked, SOAK=10m for each kind of lock
+	SHOAL_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -run '^TestKill$$' -v ./pshared
+
+fuzz: ## damaged bytes at everything that reads them, FUZZ=1m for each target
+	@for target in $$(grep -rl '^func Fuzz' --include=*_test.go . | xargs -n1 dirname | sort -u); do \
+		for name in $$(grep -rhoE '^func Fuzz[A-Za-z0-9]*' $$target/*_test.go | cut -d' ' -f2); do \
+			echo "$$target $$name" && $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZ) -fuzzminimizetime 1x $$target || exit 1; \
+		done; \
+	done
+
+bench: ## segments beside the bare system calls, locks beside C's
+	$(GO) test -run '^$$' -bench . ./shm ./posix ./pshared
 
 man: ## the manual pages, in bin/man
 	@$(GO) run ./cmd/shoal man bin/man
