@@ -61,6 +61,9 @@ var (
 	// ErrKind: a Shoal object is there, but of another kind.
 	ErrKind error = &sentinel{"object is of another kind", nil}
 
+	// ErrTypeMismatch: a Shoal object is there, but for values of another type.
+	ErrTypeMismatch error = &sentinel{"object holds values of another type", nil}
+
 	// ErrTooSmall: the object that exists has fewer bytes than asked for.
 	ErrTooSmall error = &sentinel{"object is smaller than asked", nil}
 )

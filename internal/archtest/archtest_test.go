@@ -125,10 +125,10 @@ exclude example.com/idle v0.1.0
 			},
 			want: []string{
 				"package example.org/house/attic has no floor: add \"attic\" to floors in internal/archtest/floors_test.go",
-				"internal/demo/d.go: internal/demo (floor 12) imports internal/cli (floor 13)",
-				"ring/r.go: ring (floor 9) imports internal/isolate (floor 14)",
-				"ring/r.go: ring (floor 9) imports queue (floor 9)",
-				"shm/s.go: shm (floor 5) imports ring (floor 9)",
+				"internal/demo/d.go: internal/demo (floor 13) imports internal/cli (floor 14)",
+				"ring/r.go: ring (floor 10) imports internal/isolate (floor 15)",
+				"ring/r.go: ring (floor 10) imports queue (floor 10)",
+				"shm/s.go: shm (floor 5) imports ring (floor 10)",
 			},
 		},
 		"Dependencies": {

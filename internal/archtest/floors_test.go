@@ -20,6 +20,7 @@ var floors = [][]string{
 	{"shm"},
 	{"internal/member"},
 	{"internal/object"},
+	{"internal/lane"},
 	{"pshared"},
 	{"ring", "topic", "queue", "cell", "table", "blob"},
 	{"stream", "rpc"},

@@ -31,11 +31,13 @@ const (
 	KindEvent     Kind = 5
 	KindBarrier   Kind = 6
 	KindOnce      Kind = 7
+	KindRing      Kind = 16
 )
 
 var kindNames = map[Kind]string{
 	KindMutex: "mutex", KindRWMutex: "rwmutex", KindCond: "cond", KindSemaphore: "semaphore",
 	KindEvent: "event", KindBarrier: "barrier", KindOnce: "once",
+	KindRing: "ring",
 }
 
 // String returns the kind's name: "mutex".

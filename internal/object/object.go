@@ -1,10 +1,12 @@
 // Package object makes and opens Shoal objects: a header that says what they
 // are, a member table that says who takes part, and the body of some structure.
 //
-//	0        64                    Body
-//	+--------+---------------------+------------- … -+
-//	| Header | Members             | the structure   |
-//	+--------+---------------------+------------- … -+
+//	0        64                            Body
+//	+--------+---------------------+-------+------------- … -+
+//	| Header | Members             | type  | the structure   |
+//	+--------+---------------------+-------+------------- … -+
+//
+// The type of the values in it, if they have one, is the text of package schema.
 //
 // A Shoal object named "ticks" is the POSIX object "/shoal.ticks". Every other
 // address of package shm serves as a name, too.
@@ -22,6 +24,7 @@ import (
 	"github.com/seed-247006a4/shoal/internal/layout"
 	"github.com/seed-247006a4/shoal/internal/mem"
 	"github.com/seed-247006a4/shoal/internal/member"
+	"github.com/seed-247006a4/shoal/schema"
 	"github.com/seed-247006a4/shoal/shm"
 )
 
@@ -33,6 +36,10 @@ type Spec struct {
 	Fill  func(body []byte) // writes the body, zero so far; nil leaves it zero
 	Shm   shm.Options
 
+	// Schema is the type of the values. An object of another type is not opened; nil
+	// opens any.
+	Schema *schema.Schema
+
 	late bool // the member table is made by the first who joins
 }
 
@@ -42,6 +49,9 @@ type Object struct {
 	Segment *shm.Segment
 	Header  *layout.Header
 	Body    int // offset
+
+	fingerprint uint64
+	text        string // of the type
 }
 
 // members is where the member table stands.
@@ -54,8 +64,18 @@ func (s *Spec) slots() int {
 	return s.Slots
 }
 
+// schema is where the text of the type stands: behind the member table.
+func (s *Spec) schema() int { return members + layout.MembersFootprint(s.slots()) }
+
+func (s *Spec) text() string {
+	if s.Schema == nil {
+		return ""
+	}
+	return s.Schema.String()
+}
+
 func (s *Spec) body() int {
-	end := members + layout.MembersFootprint(s.slots())
+	end := s.schema() + len(s.text())
 	return (end + layout.Line - 1) &^ (layout.Line - 1)
 }
 
@@ -79,6 +99,11 @@ func (s *Spec) fill(b []byte) error {
 	h.Kind = s.Kind
 	h.Size = uint64(s.size())
 	h.Body = uint64(s.body())
+	if text := s.text(); text != "" {
+		h.Fingerprint = s.Schema.Fingerprint()
+		h.SchemaOffset, h.SchemaLength = uint32(s.schema()), uint32(len(text))
+		copy(b[s.schema():], text)
+	}
 	h.Slots = uint32(s.slots())
 	h.Creator = uint32(os.Getpid())
 	h.Created = time.Now().UnixNano()
@@ -174,13 +199,13 @@ const patience = time.Second
 
 func open(name string, seg *shm.Segment, s Spec) (*Object, error) {
 	o := &Object{Name: name, Segment: seg}
-	err := o.check(s.Kind)
+	err := o.check(&s)
 	if errors.Is(err, errEmpty) && seg.Address().Kind() == shm.SysV {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		for errors.Is(err, errEmpty) && ctx.Err() == nil {
 			time.Sleep(time.Millisecond)
-			err = o.check(s.Kind)
+			err = o.check(&s)
 		}
 	}
 	if err != nil {
@@ -199,12 +224,15 @@ func advice(err error) string {
 		return "try again, or remove it"
 	case errors.Is(err, shm.ErrVersion):
 		return "use a program of the same major version"
+	case errors.Is(err, shm.ErrTypeMismatch):
+		return "use the same type, another name, or remove the object"
 	}
 	return ""
 }
 
 // check reads the header, each field once, and bounds all of it.
-func (o *Object) check(kind layout.Kind) error {
+func (o *Object) check(s *Spec) error {
+	kind := s.Kind
 	b := o.Segment.Bytes()
 	h, err := mem.At[layout.Header](b, 0)
 	if err != nil {
@@ -229,11 +257,44 @@ func (o *Object) check(kind layout.Kind) error {
 	if body < members || body > size || body%8 != 0 {
 		return fmt.Errorf("at offset 32: body at %d of %d bytes: %w", body, size, shm.ErrCorrupt)
 	}
-	if slots := h.Slots; slots < 1 || slots > layout.MaxSlots || uint64(members+layout.MembersFootprint(int(slots))) > body {
+	slots := h.Slots
+	if slots < 1 || slots > layout.MaxSlots || uint64(members+layout.MembersFootprint(int(slots))) > body {
 		return fmt.Errorf("at offset 48: %d member slots before a body at %d: %w", slots, body, shm.ErrCorrupt)
 	}
 	o.Header, o.Body = h, int(body)
-	return nil
+	o.fingerprint = h.Fingerprint
+	if offset, length := uint64(h.SchemaOffset), uint64(h.SchemaLength); length != 0 {
+		behind := uint64(members + layout.MembersFootprint(int(slots)))
+		if length > schema.MaxText || offset < behind || offset+length > body {
+			return fmt.Errorf("at offset 40: text of its type has %d bytes at %d, before a body at %d: %w", length, offset, body, shm.ErrCorrupt)
+		}
+		o.text = string(b[offset : offset+length])
+	}
+	return o.checkType(s.Schema)
+}
+
+// Schema returns the type of the values, as the object describes it itself.
+func (o *Object) Schema() (*schema.Schema, error) {
+	found, err := schema.Parse(o.text)
+	if err == nil && found.Fingerprint() != o.fingerprint {
+		err = fmt.Errorf("at offset 24: fingerprint is %#x, that of its type is %#x", o.fingerprint, found.Fingerprint())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("text of its type: %w: %w", err, shm.ErrCorrupt)
+	}
+	return found, nil
+}
+
+// checkType compares the type with what is wanted.
+func (o *Object) checkType(want *schema.Schema) error {
+	if want == nil || want.String() == o.text && want.Fingerprint() == o.fingerprint {
+		return nil
+	}
+	found, err := o.Schema()
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%w:\n%s", shm.ErrTypeMismatch, schema.Diff(want, found))
 }
 
 // Join makes this process a member.

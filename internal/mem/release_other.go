@@ -1,0 +1,11 @@
+//go:build !amd64 || race
+
+package mem
+
+// Release stores x so that whoever sees it sees everything that was stored, and
+// nobody can see a load done after it that comes before it in the program. Here it
+// is Store, which the race detector knows, too.
+func (w *Uint64) Release(x uint64) { w.Store(x) }
+
+// Leave gives the guard back.
+func (g *Guard) Leave() { g.v.Store(guardFree) }
