@@ -238,7 +238,11 @@ func onTerminal(t *testing.T, columns uint16, env []string, args ...string) *tty
 	must(err)
 	cmd := exec.Command(self)
 	cmd.Args = append([]string{"shoal"}, args...)
-	cmd.Env = append(append(os.Environ(), "TERM=xterm"), env...)
+	// As at a terminal, whatever this test runs in: see internal/cli/terminal.go.
+	plain := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "NO_COLOR=") || strings.HasPrefix(v, "CI=") || strings.HasPrefix(v, "CLICOLOR")
+	})
+	cmd.Env = append(append(plain, "TERM=xterm"), env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = side, side, side
 	must(cmd.Start())
 	side.Close()

@@ -287,7 +287,7 @@ func TestWatchLost(t *testing.T) {
 		if k := chosen(); k == kindUring || k == kindWaitv {
 			queuedInKernel(t)
 		} else {
-			eventually(t, "a thread asleep", func() bool { return threadsAsleep(t) > 0 })
+			eventually(t, "a thread asleep on it", func() bool { return rawSleepers(t, w) > 0 }) // threads of other tests may still be leaving
 		}
 		begin := time.Now()
 		w.Store(1)
