@@ -249,14 +249,13 @@ func TestCloseAnyTime(t *testing.T) {
 				p, err := c.open()
 				must(t, err)
 				errs := make(chan error)
-				begun := make(chan struct{})
-				go func() { close(begun); errs <- c.wait(p) }()
-				<-begun
-				// Past the fast path, which may not be under way.
-				for end := time.Now().Add(time.Duration(i) * 3 * time.Microsecond); time.Now().Before(end); {
+				go func() { errs <- c.wait(p) }()
+				for !p.(interface{ Begun() bool }).Begun() { // the fast path may not be under way
 					runtime.Gosched()
 				}
-				time.Sleep(100 * time.Microsecond)
+				for end := time.Now().Add(time.Duration(i) * 5 * time.Microsecond); time.Now().Before(end); {
+					runtime.Gosched()
+				}
 				within(t, 20*time.Second, "Close", func() { must(t, p.(interface{ Close() error }).Close()) })
 				wantErr(t, "who waited", <-errs, shm.ErrClosed)
 			}
