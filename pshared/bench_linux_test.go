@@ -2,7 +2,6 @@ package pshared_test
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-247006a4/shoal/internal/mem"
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/pshared"
 	"github.com/seed-247006a4/shoal/shm"
 )
@@ -165,14 +165,14 @@ func newArena(seg *shm.Segment) (a arena, err error) {
 func (a arena) compete(mu *pshared.Mutex, me uint64, n int) {
 	x := me
 	for range n {
-		check(mu.Lock())
+		rerun.Check(mu.Lock())
 		*a.counter++
 		if *a.last != me {
 			*a.last = me
 			*a.handed++
 		}
 		x = work(x, 8)
-		check(mu.Unlock())
+		rerun.Check(mu.Unlock())
 		x = work(x, 64)
 	}
 	sink = x
@@ -180,17 +180,17 @@ func (a arena) compete(mu *pshared.Mutex, me uint64, n int) {
 
 func init() {
 	// compete: the other process of BenchmarkMutexContended, run after run.
-	roles["compete"] = func() {
+	roles["compete"] = func([]string) {
 		seg, err := shm.Open("/arena", nil)
-		check(err)
+		rerun.Check(err)
 		a, err := newArena(seg)
-		check(err)
+		rerun.Check(err)
 		mu, err := pshared.OpenMutex("mutex")
-		check(err)
+		rerun.Check(err)
 		for run := uint32(1); ; run++ {
-			say("ready")
-			n, err := strconv.Atoi(heard())
-			check(err)
+			rerun.Say("ready")
+			n, err := strconv.Atoi(rerun.Hear())
+			rerun.Check(err)
 			a.ready.Store(2*run - 1)
 			for a.start.Load() != run {
 			}
@@ -199,13 +199,13 @@ func init() {
 		}
 	}
 	// pingpong: the other process of BenchmarkHandOver.
-	roles["pingpong"] = func() {
-		play, _, err := player(os.Args[1], 1)
-		check(err)
-		say("ready")
+	roles["pingpong"] = func(args []string) {
+		play, _, err := player(args[0], 1)
+		rerun.Check(err)
+		rerun.Say("ready")
 		for {
-			n, err := strconv.Atoi(heard())
-			check(err)
+			n, err := strconv.Atoi(rerun.Hear())
+			rerun.Check(err)
 			play(n)
 		}
 	}
@@ -225,7 +225,7 @@ func BenchmarkMutexContended(b *testing.B) {
 	defer seg.Close()
 	a := got(newArena(seg))(b)
 	mu := mutexes(b, 1)[0]
-	other := start(b, "compete")
+	other := rerun.Start(b, "compete")
 	run, handed, each := uint32(0), [2][]float64{}, [2][]float64{}
 	beside(b, func() float64 {
 		r := c("compete", n)
@@ -233,8 +233,8 @@ func BenchmarkMutexContended(b *testing.B) {
 		return r[0]
 	}, func() float64 {
 		run++
-		other.expect("ready")
-		other.tell(strconv.Itoa(n))
+		other.Expect("ready")
+		other.Say(n)
 		for a.ready.Load() != 2*run-1 {
 		}
 		before := *a.handed
@@ -285,12 +285,12 @@ func player(kind string, side int) (play func(n int), end func(), err error) {
 	}
 	return func(n int) {
 		if side == 0 {
-			check(give())
+			rerun.Check(give())
 		}
 		for i := range n {
-			check(take())
+			rerun.Check(take())
 			if side == 1 || i < n-1 {
-				check(give())
+				rerun.Check(give())
 			}
 		}
 	}, func() { opened[0].Close(); opened[1].Close() }, nil
@@ -308,10 +308,10 @@ func BenchmarkHandOver(b *testing.B) {
 			play, end, err := player(kind, 0)
 			must(b, err)
 			defer end()
-			other := start(b, "pingpong", kind)
-			other.expect("ready")
+			other := rerun.Start(b, "pingpong", kind)
+			other.Expect("ready")
 			beside(b, func() float64 { return c("pingpong", n)[0] }, func() float64 {
-				other.tell(strconv.Itoa(n))
+				other.Say(n)
 				return perOp(2*n, func() { play(n) })
 			})
 		})

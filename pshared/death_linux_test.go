@@ -1,52 +1,49 @@
 package pshared_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/pshared"
 )
 
 func init() {
 	// die WHAT: takes part in one primitive until it is killed.
-	roles["die"] = func() {
-		switch os.Args[1] {
+	roles["die"] = func(args []string) {
+		switch args[0] {
 		case "once":
 			o, err := pshared.OpenOnce("death")
-			check(err)
-			check(o.Do(func() error { say("ready"); heard(); return nil }))
+			rerun.Check(err)
+			rerun.Check(o.Do(func() error { rerun.Say("ready"); rerun.Hear(); return nil }))
 		case "barrier": // has come, has not arrived
 			_, err := pshared.OpenBarrier("death", 2)
-			check(err)
+			rerun.Check(err)
 		case "reader":
 			rw, err := pshared.OpenRWMutex("death")
-			check(err)
-			check(rw.RLock())
+			rerun.Check(err)
+			rerun.Check(rw.RLock())
 		case "writer":
 			rw, err := pshared.OpenRWMutex("death")
-			check(err)
-			check(rw.Lock())
+			rerun.Check(err)
+			rerun.Check(rw.Lock())
 		case "permit":
 			s, err := pshared.OpenSemaphore("death", pshared.SemaphoreConfig{Value: 1, Undo: true})
-			check(err)
-			check(s.Acquire())
+			rerun.Check(err)
+			rerun.Check(s.Acquire())
 		case "cond": // waits: a signal may be meant for it
 			mu, err := pshared.OpenMutex("death-mutex")
-			check(err)
+			rerun.Check(err)
 			c, err := pshared.OpenCond("death")
-			check(err)
-			check(mu.Lock())
-			say("ready")
-			check(c.Wait(background, mu))
+			rerun.Check(err)
+			rerun.Check(mu.Lock())
+			rerun.Say("ready")
+			rerun.Check(c.Wait(background, mu))
 		}
-		say("ready")
-		heard()
+		rerun.Say("ready")
+		rerun.Hear()
 	}
 }
 
@@ -91,8 +88,8 @@ func TestDeath(t *testing.T) {
 		for _, asleep := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/asleep=%v", what, asleep), func(t *testing.T) {
 				defer pshared.Remove("death")
-				victim := start(t, "die", what)
-				victim.expect("ready")
+				victim := rerun.Start(t, "die", what)
+				victim.Expect("ready")
 				p, wait, err := open()
 				must(t, err)
 				defer p.Close()
@@ -106,7 +103,7 @@ func TestDeath(t *testing.T) {
 					default:
 					}
 				}
-				victim.kill()
+				victim.Kill()
 				if !asleep {
 					go func() { errs <- wait() }()
 				}
@@ -130,8 +127,8 @@ func TestDeathOfTheChosen(t *testing.T) {
 	defer pshared.Remove("death")
 	defer c.Close()
 	w := peek(t, "death-mutex")
-	victim := start(t, "die", "cond")
-	victim.expect("ready")
+	victim := rerun.Start(t, "die", "cond")
+	victim.Expect("ready")
 	sleepsAt := peek(t, "death")
 	sleepsAt.sleeps(t, condSignals)
 	errs := make(chan error)
@@ -143,26 +140,11 @@ func TestDeathOfTheChosen(t *testing.T) {
 		errs <- errors.Join(err, mu.Unlock())
 	}()
 	asleep(t, 5)
-	victim.signal(syscall.SIGSTOP)
-	eventually(t, "the victim is stopped", func() bool { return stopped(t, victim.cmd.Process.Pid) })
+	victim.Stop()
 	must(t, mu.Lock())
 	w.put64(spare, 1)
 	must(t, mu.Unlock())
 	c.Signal() // for the victim, who came first
-	victim.kill()
+	victim.Kill()
 	within(t, 20*time.Second, "the other waiter", func() { must(t, <-errs) })
-}
-
-// stopped reports whether all threads of the process are.
-func stopped(t testing.TB, pid int) bool {
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
-	must(t, err)
-	for _, task := range tasks {
-		stat, err := os.ReadFile(task)
-		must(t, err)
-		if i := bytes.LastIndexByte(stat, ')'); i < 0 || !bytes.HasPrefix(stat[i:], []byte(") T")) {
-			return false
-		}
-	}
-	return len(tasks) > 0
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/pshared"
 	"github.com/seed-247006a4/shoal/shm"
 )
@@ -134,16 +135,16 @@ var counters = map[string]func(l *ledger) (add func(g int) error, p object, err 
 }
 
 func init() {
-	// count KIND PROCESS: adds to the ledger with all its goroutines until its input ends.
-	roles["count"] = func() {
+	// count KIND PROCESS: adds to the ledger with all its goroutines until it is told to stop.
+	roles["count"] = func(args []string) {
 		seg, err := shm.Open("/ledger", nil)
-		check(err)
+		rerun.Check(err)
 		l := &ledger{words{seg, 0}}
-		add, p, err := counters[os.Args[1]](l)
-		check(err)
-		process, err := strconv.Atoi(os.Args[2])
-		check(err)
-		say("ready")
+		add, p, err := counters[args[0]](l)
+		rerun.Check(err)
+		process, err := strconv.Atoi(args[1])
+		rerun.Check(err)
+		rerun.Say("ready")
 		stop := make(chan struct{})
 		var wg sync.WaitGroup
 		for g := process * goroutines; g < (process+1)*goroutines; g++ {
@@ -154,21 +155,18 @@ func init() {
 						return
 					default:
 					}
-					check(add(g))
+					rerun.Check(add(g))
 					l.put64(ackedAt(g), l.get64(ackedAt(g))+1)
 				}
 			})
 		}
-		hear()
+		rerun.Hear()
 		close(stop)
 		wg.Wait()
-		check(p.Close())
-		say("done")
+		rerun.Check(p.Close())
+		rerun.Say("done")
 	}
 }
-
-// hear waits for a line, and does not mind the end of input.
-func hear() { var line string; fmt.Scanln(&line) }
 
 // killRounds are the kills in an ordinary run; SHOAL_SOAK, a duration, kills for
 // so long with every kind of lock.
@@ -199,12 +197,12 @@ func TestKill(t *testing.T) {
 			must(t, err)
 			defer pshared.Remove("kill")
 			defer p.Close()
-			begin := func(i int) *process {
-				p := start(t, "count", kind, strconv.Itoa(i))
-				p.expect("ready")
+			begin := func(i int) *rerun.Process {
+				p := rerun.Start(t, "count", kind, strconv.Itoa(i))
+				p.Expect("ready")
 				return p
 			}
-			var all [processes]*process
+			var all [processes]*rerun.Process
 			for i := range all {
 				all[i] = begin(i)
 			}
@@ -213,13 +211,13 @@ func TestKill(t *testing.T) {
 				i := rand.IntN(processes)
 				stopped := rand.IntN(4) == 0
 				if stopped {
-					all[i].signal(syscall.SIGSTOP)
+					all[i].Stop()
 				}
 				time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond)
 				if stopped && rand.IntN(2) == 0 {
-					all[i].signal(syscall.SIGCONT)
+					all[i].Continue()
 				}
-				all[i].kill()
+				all[i].Kill()
 				for g := i * goroutines; g < (i+1)*goroutines; g++ {
 					done, acked := l.get64(doneAt(g)), l.get64(ackedAt(g))
 					if done != acked && done != acked+1 {
@@ -242,9 +240,9 @@ func TestKill(t *testing.T) {
 				all[i] = begin(i)
 			}
 			for i := range all {
-				all[i].tell("stop")
-				all[i].expect("done")
-				all[i].kill()
+				all[i].Say("stop")
+				all[i].Expect("done")
+				all[i].Kill()
 			}
 			// The last owner may have been killed in the lock: mend, as anybody would.
 			must(t, add(0))
@@ -281,15 +279,15 @@ func TestNoKill(t *testing.T) {
 			must(t, err)
 			defer pshared.Remove("kill")
 			defer p.Close()
-			var all [processes]*process
+			var all [processes]*rerun.Process
 			for i := range all {
-				all[i] = start(t, "count", kind, strconv.Itoa(i))
-				all[i].expect("ready")
+				all[i] = rerun.Start(t, "count", kind, strconv.Itoa(i))
+				all[i].Expect("ready")
 			}
 			time.Sleep(500 * time.Millisecond)
 			for i := range all {
-				all[i].tell("stop")
-				all[i].expect("done")
+				all[i].Say("stop")
+				all[i].Expect("done")
 			}
 			if total, sum := l.get64(0), l.sum(); total != sum || total == 0 {
 				t.Errorf("total %d; want %d", total, sum)
@@ -305,43 +303,43 @@ func TestNoKill(t *testing.T) {
 
 func init() {
 	// own: takes one of everything, and looks on command whether it is all there.
-	roles["own"] = func() {
+	roles["own"] = func([]string) {
 		mu, err := pshared.OpenMutex("stop-mutex")
-		check(err)
+		rerun.Check(err)
 		rw, err := pshared.OpenRWMutex("stop-rwmutex")
-		check(err)
+		rerun.Check(err)
 		reader, err := pshared.OpenRWMutex("stop-reader")
-		check(err)
+		rerun.Check(err)
 		s, err := pshared.OpenSemaphore("stop-semaphore", pshared.SemaphoreConfig{Value: 1, Undo: true})
-		check(err)
+		rerun.Check(err)
 		b, err := pshared.OpenBarrier("stop-barrier", 2)
-		check(err)
+		rerun.Check(err)
 		o, err := pshared.OpenOnce("stop-once")
-		check(err)
-		check(mu.Lock())
-		check(rw.Lock())
-		check(reader.RLock())
-		check(s.Acquire())
-		check(o.Do(func() error {
-			say("ready")
-			heard()
+		rerun.Check(err)
+		rerun.Check(mu.Lock())
+		rerun.Check(rw.Lock())
+		rerun.Check(reader.RLock())
+		rerun.Check(s.Acquire())
+		rerun.Check(o.Do(func() error {
+			rerun.Say("ready")
+			rerun.Hear()
 			return nil
 		}))
-		check(mu.Unlock())
-		check(rw.Unlock())
-		check(reader.RUnlock())
-		check(s.Release())
-		check(b.Wait())
-		say("done")
-		heard()
+		rerun.Check(mu.Unlock())
+		rerun.Check(rw.Unlock())
+		rerun.Check(reader.RUnlock())
+		rerun.Check(s.Release())
+		rerun.Check(b.Wait())
+		rerun.Say("done")
+		rerun.Hear()
 	}
 }
 
 // A process that is stopped for longer than anybody here waits for anything keeps
 // what it has; nobody takes it for dead.
 func TestStop(t *testing.T) {
-	owner := start(t, "own")
-	owner.expect("ready")
+	owner := rerun.Start(t, "own")
+	owner.Expect("ready")
 	mu := got(pshared.OpenMutex("stop-mutex"))(t)
 	rw := got(pshared.OpenRWMutex("stop-rwmutex"))(t)
 	reader := got(pshared.OpenRWMutex("stop-reader"))(t)
@@ -353,7 +351,7 @@ func TestStop(t *testing.T) {
 		defer pshared.Remove("stop-" + name)
 		defer p.Close()
 	}
-	owner.signal(syscall.SIGSTOP)
+	owner.Stop()
 	waiters := map[string]func() error{
 		"mutex":     mu.Lock,
 		"rwmutex":   rw.Lock,
@@ -394,9 +392,9 @@ func TestStop(t *testing.T) {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	owner.signal(syscall.SIGCONT)
-	owner.tell("go")
-	owner.expect("done")
+	owner.Continue()
+	owner.Say("go")
+	owner.Expect("done")
 	for range waiters {
 		within(t, 20*time.Second, "the waiters", func() {
 			if r := <-results; r.err != nil {
@@ -409,18 +407,18 @@ func TestStop(t *testing.T) {
 			t.Errorf("%s: %+v", name, s)
 		}
 	}
-	owner.tell("end")
+	owner.Say("end")
 }
 
 func init() {
 	// init ADDRESS: makes what is not there, or joins it, and counts.
-	roles["init"] = func() {
-		seg, err := shm.Open(os.Args[1], nil)
-		check(err)
-		say("ready")
-		heard()
+	roles["init"] = func(args []string) {
+		seg, err := shm.Open(args[0], nil)
+		rerun.Check(err)
+		rerun.Say("ready")
+		rerun.Hear()
 		m, err := pshared.Join(seg, 0, 16)
-		check(err)
+		rerun.Check(err)
 		at := pshared.MembersFootprint(16)
 		made := 0
 		mu, err := pshared.InitMutex(m, at)
@@ -429,30 +427,30 @@ func init() {
 		} else if errors.Is(err, os.ErrExist) {
 			mu, err = pshared.JoinMutex(m, at)
 		}
-		check(err)
+		rerun.Check(err)
 		s, err := pshared.InitSemaphore(m, at+64, pshared.SemaphoreConfig{Value: 5})
 		if err == nil {
 			made++
 		} else if errors.Is(err, os.ErrExist) {
 			s, err = pshared.JoinSemaphore(m, at+64)
 		}
-		check(err)
-		if len(os.Args) > 2 {
+		rerun.Check(err)
+		if len(args) > 1 {
 			syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		}
 		w := &words{seg, at}
 		for range 500 {
 			if err := mu.Lock(); errors.Is(err, pshared.ErrOwnerDied) {
-				check(mu.MarkConsistent())
+				rerun.Check(mu.MarkConsistent())
 			} else {
-				check(err)
+				rerun.Check(err)
 			}
 			w.put64(spare, w.get64(spare)+1)
-			check(mu.Unlock())
+			rerun.Check(mu.Unlock())
 		}
-		check(s.Acquire())
-		check(s.Release())
-		say("made", made, s.Value())
+		rerun.Check(s.Acquire())
+		rerun.Check(s.Release())
+		rerun.Say("made", made, s.Value())
 		m.Leave()
 	}
 }
@@ -463,32 +461,32 @@ func TestInitRace(t *testing.T) {
 	for round := range 10 {
 		addr := []string{"/race", "sysv:0x5351"}[round%2]
 		seg := got(shm.Create(addr, 1<<16, nil))(t)
-		var all []*process
+		var all []*rerun.Process
 		const n = 6
 		for i := range n {
 			args := []string{addr}
 			if i == 0 {
 				args = append(args, "die")
 			}
-			all = append(all, start(t, "init", args...))
+			all = append(all, rerun.Start(t, "init", args...))
 		}
 		for _, p := range all {
-			p.expect("ready")
+			p.Expect("ready")
 		}
 		for _, p := range all {
-			p.tell("go")
+			p.Say("go")
 		}
 		made := 0
 		for _, p := range all[1:] {
 			var k, value int
-			fmt.Sscan(p.expect("made"), &k, &value)
+			fmt.Sscan(p.Expect("made"), &k, &value)
 			made += k
 			if value < 1 || value > 5 {
 				t.Errorf("semaphore of value %d; want up to 5", value)
 			}
 		}
 		for _, p := range all {
-			p.kill()
+			p.Kill()
 		}
 		if made > 2 {
 			t.Errorf("two primitives, made %d times", made)

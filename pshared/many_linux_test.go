@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-247006a4/shoal/internal/park"
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/pshared"
 	"github.com/seed-247006a4/shoal/shm"
 )
@@ -40,23 +41,23 @@ func manyEvents(seg *shm.Segment) (m *pshared.Members, all []*pshared.Event, err
 
 func init() {
 	// many: waits for all events at once, and tells what that costs.
-	roles["many"] = func() {
+	roles["many"] = func([]string) {
 		seg, err := shm.Open("/many", nil)
-		check(err)
+		rerun.Check(err)
 		m, all, err := manyEvents(seg)
-		check(err)
+		rerun.Check(err)
 		var wg sync.WaitGroup
 		for _, e := range all {
-			wg.Go(func() { check(e.Wait()) })
+			wg.Go(func() { rerun.Check(e.Wait()) })
 		}
-		say("backend", first(park.Backend()))
-		heard() // all sleep
+		rerun.Say("backend", first(park.Backend()))
+		rerun.Hear() // all sleep
 		before := cpuTime()
-		heard() // so much later
+		rerun.Hear() // so much later
 		used := cpuTime() - before
-		say("threads", threads(), used.Microseconds())
+		rerun.Say("threads", threads(), used.Microseconds())
 		wg.Wait()
-		say("woken", m.Stats().LostWakes)
+		rerun.Say("woken", m.Stats().LostWakes)
 		m.Leave()
 	}
 }
@@ -65,13 +66,13 @@ func first(a, b string) string { return a }
 
 func cpuTime() time.Duration {
 	var u unix.Rusage
-	check(unix.Getrusage(unix.RUSAGE_SELF, &u))
+	rerun.Check(unix.Getrusage(unix.RUSAGE_SELF, &u))
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func threads() (n int) {
 	status, err := os.ReadFile("/proc/self/status")
-	check(err)
+	rerun.Check(err)
 	_, after, _ := strings.Cut(string(status), "Threads:")
 	fmt.Sscan(after, &n)
 	return n
@@ -93,8 +94,8 @@ func TestManyWaiters(t *testing.T) {
 			m, all, err := manyEvents(seg)
 			must(t, err)
 			defer m.Leave()
-			p := start(t, "many")
-			if name := p.expect("backend"); name != backend.name {
+			p := rerun.Start(t, "many")
+			if name := p.Expect("backend"); name != backend.name {
 				t.Skipf("the shared waiter is %s: this kernel does not permit %s", name, backend.name)
 			}
 			w := &words{seg, pshared.MembersFootprint(4)}
@@ -107,17 +108,17 @@ func TestManyWaiters(t *testing.T) {
 				return true
 			})
 			time.Sleep(500 * time.Millisecond) // the last of them into the kernel
-			p.tell("go")
+			p.Say("go")
 			const idle = 2 * time.Second
 			time.Sleep(idle)
-			p.tell("go")
+			p.Say("go")
 			var threads, micros int
-			fmt.Sscan(p.expect("threads"), &threads, &micros)
+			fmt.Sscan(p.Expect("threads"), &threads, &micros)
 			begin := time.Now()
 			for _, e := range all {
 				e.Set()
 			}
-			lost := p.expect("woken")
+			lost := p.Expect("woken")
 			t.Logf("%d waiters: %d threads; %d µs of CPU time in %v; all set and awake in %v", many, threads, micros, idle, time.Since(begin))
 			if threads >= backend.threads {
 				t.Errorf("%d threads; want fewer than %d", threads, backend.threads)

@@ -4,7 +4,6 @@ package shm_test
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/shm"
 )
 
@@ -23,17 +23,15 @@ func TestHoldersInOtherProcesses(t *testing.T) {
 			if err != nil || len(holders) != 0 {
 				t.Errorf("nobody holds it, but: %+v, %v", holders, err)
 			}
-			a, b := startPeer(t, "hold", addr), startPeer(t, "hold", addr)
-			for _, p := range []*peer{a, b} {
-				if got := p.hear(); got != "ok" {
-					t.Fatal(got)
-				}
+			a, b := rerun.Start(t, "hold", addr), rerun.Start(t, "hold", addr)
+			for _, p := range []*rerun.Process{a, b} {
+				p.Expect("ok")
 			}
 			descriptors := 1
 			if kind == "sysv" {
 				descriptors = 0
 			}
-			want := []shm.Holder{{PID: a.pid(), Mapped: 8192, Descriptors: descriptors}, {PID: b.pid(), Mapped: 8192, Descriptors: descriptors}}
+			want := []shm.Holder{{PID: a.PID(), Mapped: 8192, Descriptors: descriptors}, {PID: b.PID(), Mapped: 8192, Descriptors: descriptors}}
 			slices.SortFunc(want, func(a, b shm.Holder) int { return a.PID - b.PID })
 			holders, _, err = shm.Holders(addr)
 			if err != nil || !slices.Equal(holders, want) {
@@ -43,7 +41,7 @@ func TestHoldersInOtherProcesses(t *testing.T) {
 			// The other way round: what the process has.
 			census, err := shm.TakeCensus()
 			must(t, err)
-			held := census.Objects(a.pid())
+			held := census.Objects(a.PID())
 			i := slices.IndexFunc(held, func(h shm.Held) bool { return h.Mapped == 8192 && h.Descriptors == descriptors && !h.Removed })
 			if i < 0 {
 				t.Fatalf("%+v", held)
@@ -51,8 +49,8 @@ func TestHoldersInOtherProcesses(t *testing.T) {
 			if got := held[i].Address.String(); kind != "sysv" && got != addr || kind == "sysv" && !strings.HasPrefix(got, "sysv-id:") {
 				t.Errorf("it has %s", got)
 			}
-			a.kill()
-			b.end()
+			a.Kill()
+			ends(t, b)
 			if holders, _, err := shm.Holders(addr); err != nil || len(holders) != 0 {
 				t.Errorf("after their end: %+v, %v", holders, err)
 			}
@@ -62,16 +60,15 @@ func TestHoldersInOtherProcesses(t *testing.T) {
 
 func init() {
 	// make ADDR: creates it, and holds it as long as it may.
-	roles["make"] = func() {
-		seg, err := shm.Create(os.Args[1], 8192, nil)
-		fmt.Println(verdict(err))
+	roles["make"] = func(args []string) {
+		seg, err := shm.Create(args[0], 8192, nil)
+		rerun.Say(verdict(err))
 		if err != nil {
 			return
 		}
-		turns()
-		fmt.Println(verdict(seg.Remove()))
-		for turns() {
-		}
+		rerun.Hear()
+		rerun.Say(verdict(seg.Remove()))
+		rerun.Hear()
 		seg.Close()
 	}
 }
@@ -81,21 +78,19 @@ func init() {
 func TestRemovedObjectsThatAreHeld(t *testing.T) {
 	file := "file:" + t.TempDir() + "/segment"
 	for _, addr := range []string{"/shoal-removed", file} {
-		maker := startPeer(t, "make", addr)
-		if got := maker.hear(); got != "ok" {
-			t.Fatal(got)
-		}
+		maker := rerun.Start(t, "make", addr)
+		maker.Expect("ok")
 		info, err := shm.Stat(addr)
 		must(t, err)
 		census, err := shm.TakeCensus()
 		must(t, err)
-		if holders := census.Holders(info); len(holders) != 1 || holders[0] != (shm.Holder{PID: maker.pid(), Mapped: 8192, Descriptors: 1}) {
+		if holders := census.Holders(info); len(holders) != 1 || holders[0] != (shm.Holder{PID: maker.PID(), Mapped: 8192, Descriptors: 1}) {
 			t.Errorf("%s: holders %+v", addr, holders)
 		}
 		// Processes that have nothing to do with this test may hold others.
 		removed := func() (mine []shm.Info) {
 			for _, info := range census.Removed() {
-				if slices.ContainsFunc(census.Holders(info), func(h shm.Holder) bool { return h.PID == maker.pid() }) {
+				if slices.ContainsFunc(census.Holders(info), func(h shm.Holder) bool { return h.PID == maker.PID() }) {
 					mine = append(mine, info)
 				}
 			}
@@ -105,22 +100,20 @@ func TestRemovedObjectsThatAreHeld(t *testing.T) {
 			t.Errorf("%s is not removed, but: %+v", addr, r)
 		}
 		held := func() shm.Held {
-			for _, h := range census.Objects(maker.pid()) {
+			for _, h := range census.Objects(maker.PID()) {
 				if h.Mapped == 8192 && h.Descriptors == 1 {
 					return h
 				}
 			}
-			t.Fatalf("%s: not among %+v", addr, census.Objects(maker.pid()))
+			t.Fatalf("%s: not among %+v", addr, census.Objects(maker.PID()))
 			panic("unreachable")
 		}
 		if h := held(); h.Removed || h.Address.String() != addr {
 			t.Errorf("its maker has %+v, want %s", h, addr)
 		}
 
-		maker.say()
-		if got := maker.hear(); got != "ok" {
-			t.Fatal(got)
-		}
+		maker.Say()
+		maker.Expect("ok")
 		if census, err = shm.TakeCensus(); err != nil {
 			t.Fatal(err)
 		}
@@ -128,7 +121,7 @@ func TestRemovedObjectsThatAreHeld(t *testing.T) {
 			t.Errorf("after its removal: %+v", h)
 		}
 		if addr == file {
-			maker.end()
+			ends(t, maker)
 			continue
 		}
 		r := removed()
@@ -138,7 +131,7 @@ func TestRemovedObjectsThatAreHeld(t *testing.T) {
 		if holders := census.Holders(r[0]); len(holders) != 1 {
 			t.Errorf("held by %+v", holders)
 		}
-		maker.end()
+		ends(t, maker)
 		if census, err = shm.TakeCensus(); err != nil || len(census.Holders(r[0])) != 0 {
 			t.Errorf("after its holder's end: %+v, %v", census.Holders(r[0]), err)
 		}
@@ -146,13 +139,13 @@ func TestRemovedObjectsThatAreHeld(t *testing.T) {
 }
 
 func init() {
-	roles["census"] = func() {
+	roles["census"] = func([]string) {
 		census, err := shm.TakeCensus()
 		if err != nil {
-			fmt.Println(err)
+			rerun.Say(err)
 			return
 		}
-		fmt.Println(census.Partial())
+		rerun.Say(census.Partial())
 	}
 }
 

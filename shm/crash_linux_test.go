@@ -16,16 +16,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-247006a4/shoal/internal/isolate"
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/shm"
 )
 
 func init() {
 	// churn ADDR SIZE: creates and removes for ever.
-	roles["churn"] = func() {
-		size, _ := strconv.ParseInt(os.Args[2], 10, 64)
-		fmt.Println("ready")
+	roles["churn"] = func(args []string) {
+		size, _ := strconv.ParseInt(args[1], 10, 64)
+		rerun.Say("ready")
 		for {
-			seg, err := shm.Create(os.Args[1], size, &shm.Options{Mode: 0o640})
+			seg, err := shm.Create(args[0], size, &shm.Options{Mode: 0o640})
 			if err == nil {
 				for end := time.Now().Add(rand.N(time.Millisecond)); time.Now().Before(end); {
 				}
@@ -35,7 +36,7 @@ func init() {
 				err = seg.Close()
 			}
 			if err != nil {
-				fmt.Println(err)
+				rerun.Say(err)
 				return
 			}
 		}
@@ -61,8 +62,8 @@ func TestKilledCreatorLeavesAllOrNothing(t *testing.T) {
 		complete, rounds := 0, 0
 		for start := time.Now(); rounds < 20 || rounds < 200 && time.Since(start) < 2*time.Second ||
 			rounds < 500 && (complete == 0 || complete == rounds); rounds++ {
-			p := startPeer(t, "churn", addr, size)
-			p.hear()
+			p := rerun.Start(t, "churn", addr, strconv.Itoa(size))
+			p.Expect("ready")
 			end := time.Now().Add(rand.N(3 * time.Millisecond))
 			for time.Now().Before(end) { // meanwhile nobody sees it incomplete
 				seg, err := shm.Open(addr, &shm.Options{ReadOnly: true})
@@ -75,7 +76,7 @@ func TestKilledCreatorLeavesAllOrNothing(t *testing.T) {
 				}
 				seg.Close()
 			}
-			p.kill()
+			p.Kill()
 
 			seg, err := shm.Open(addr, nil)
 			switch {
@@ -103,20 +104,21 @@ func TestKilledCreatorLeavesAllOrNothing(t *testing.T) {
 
 func init() {
 	// meet ADDR INDEX: opens or creates, leaves a mark and stays till all have.
-	roles["meet"] = func() {
-		index, _ := strconv.Atoi(os.Args[2])
-		fmt.Println("ready")
-		for round := 0; turns(); round++ {
-			seg, created, err := shm.OpenOrCreate(fmt.Sprint(os.Args[1], round), 4096, nil)
+	roles["meet"] = func(args []string) {
+		index, _ := strconv.Atoi(args[1])
+		rerun.Say("ready")
+		for round := 0; ; round++ {
+			rerun.Hear()
+			seg, created, err := shm.OpenOrCreate(fmt.Sprint(args[0], round), 4096, nil)
 			if err != nil {
-				fmt.Println(err)
+				rerun.Say(err)
 				return
 			}
 			seg.Bytes()[index]++
-			fmt.Println(map[bool]string{true: "created", false: "opened"}[created])
-			turns()
+			rerun.Say(map[bool]string{true: "created", false: "opened"}[created])
+			rerun.Hear()
 			seg.Close()
-			fmt.Println("closed")
+			rerun.Say("closed")
 		}
 	}
 }
@@ -129,19 +131,19 @@ func TestProcessesMeetInOneObject(t *testing.T) {
 		"posix": "/shoal-meet-", "sysv": "sysv:0x5a0c00", "file": "file:" + t.TempDir() + "/meet-",
 	} {
 		t.Run(kind, func(t *testing.T) {
-			var peers [processes]*peer
+			var peers [processes]*rerun.Process
 			for i := range peers {
-				peers[i] = startPeer(t, "meet", addr, i)
-				peers[i].hear()
+				peers[i] = rerun.Start(t, "meet", addr, strconv.Itoa(i))
+				peers[i].Expect("ready")
 			}
 			for round := range rounds {
 				name := fmt.Sprint(addr, round)
 				for _, p := range peers {
-					p.say()
+					p.Say()
 				}
 				counts := map[string]int{}
 				for _, p := range peers {
-					counts[p.hear()]++
+					counts[p.Expect("")]++
 				}
 				if counts["created"] != 1 || counts["opened"] != processes-1 {
 					t.Errorf("round %d: %v", round, counts)
@@ -157,11 +159,14 @@ func TestProcessesMeetInOneObject(t *testing.T) {
 					t.Errorf("round %d: RemoveUnused: %v", round, err)
 				}
 				for _, p := range peers {
-					p.say()
-					p.hear()
+					p.Say()
+					p.Expect("closed")
 				}
 				must(t, seg.Close())
 				must(t, shm.RemoveUnused(name))
+			}
+			for _, p := range peers {
+				ends(t, p)
 			}
 		})
 	}

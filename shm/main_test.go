@@ -1,23 +1,16 @@
 package shm_test
 
 import (
-	"os"
 	"testing"
 
 	"github.com/seed-247006a4/shoal/internal/isolate"
+	"github.com/seed-247006a4/shoal/internal/rerun"
 )
 
-// roleVariable makes this test binary play a part in a test of another process
-// rather than run tests. Parts are in roles.
-const roleVariable = "SHOAL_SHM_ROLE"
-
-// roles are such parts. They find their arguments in os.Args.
-var roles = map[string]func(){}
+// roles are filled by the tests' files.
+var roles = rerun.Roles{}
 
 func TestMain(m *testing.M) {
-	if role := os.Getenv(roleVariable); role != "" {
-		roles[role]()
-		os.Exit(0)
-	}
+	roles.Play()
 	isolate.Main(m)
 }

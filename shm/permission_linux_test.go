@@ -13,13 +13,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/shm"
 )
 
 func init() {
 	// reach ADDR…: what another user may do with each.
-	roles["reach"] = func() {
-		for _, addr := range os.Args[1:] {
+	roles["reach"] = func(args []string) {
+		for _, addr := range args {
 			open := func(opts *shm.Options) string {
 				seg, err := shm.Open(addr, opts)
 				if err == nil {
@@ -34,9 +35,9 @@ func init() {
 				verdict(shm.RemoveUnused(addr)), verdict(shm.Remove(addr)))
 		}
 	}
-	roles["open"] = func() {
-		_, err := shm.Open(os.Args[1], nil)
-		fmt.Println(err)
+	roles["open"] = func(args []string) {
+		_, err := shm.Open(args[0], nil)
+		rerun.Say(err)
 	}
 }
 
@@ -88,9 +89,9 @@ func TestOtherUsers(t *testing.T) {
 
 func init() {
 	// create ADDR GROUP: as somebody who is not in the group.
-	roles["create"] = func() {
-		seg, err := shm.Create(os.Args[1], 4096, &shm.Options{Group: os.Args[2]})
-		fmt.Println(verdict(err))
+	roles["create"] = func(args []string) {
+		seg, err := shm.Create(args[0], 4096, &shm.Options{Group: args[1]})
+		rerun.Say(verdict(err))
 		if err == nil {
 			seg.Remove()
 			seg.Close()
@@ -131,7 +132,7 @@ func TestGroup(t *testing.T) {
 			if kind == "sysv" { // IPC_SET lets the owner give it to anybody
 				want = "ok"
 			}
-			if got := outputAsNobody(t, "create", addr, 0)[0]; got != want {
+			if got := outputAsNobody(t, "create", addr, "0")[0]; got != want {
 				t.Errorf("somebody else's group: %s, want %s", got, want)
 			}
 			if kind != "memfd" {
@@ -145,24 +146,24 @@ func TestGroup(t *testing.T) {
 
 func init() {
 	// lock ADDR: locks memory under a limit of one page.
-	roles["lock"] = func() {
+	roles["lock"] = func(args []string) {
 		if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: 4096, Max: 4096}); err != nil {
-			fmt.Println(err)
+			rerun.Say(err)
 			return
 		}
-		_, err := shm.Create(os.Args[1], 1<<20, &shm.Options{LockMemory: true})
-		fmt.Println(err)
-		fmt.Println(errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EPERM))
-		if !strings.HasPrefix(os.Args[1], "memfd:") {
-			_, err = shm.Stat(os.Args[1])
-			fmt.Println(verdict(err))
+		_, err := shm.Create(args[0], 1<<20, &shm.Options{LockMemory: true})
+		rerun.Say(err)
+		rerun.Say(errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EPERM))
+		if !strings.HasPrefix(args[0], "memfd:") {
+			_, err = shm.Stat(args[0])
+			rerun.Say(verdict(err))
 		} else {
-			fmt.Println("not there")
+			rerun.Say("not there")
 		}
-		seg, err := shm.Create(os.Args[1], 4096, &shm.Options{LockMemory: true})
-		fmt.Println(verdict(err))
+		seg, err := shm.Create(args[0], 4096, &shm.Options{LockMemory: true})
+		rerun.Say(verdict(err))
 		if err == nil {
-			fmt.Println(locked())
+			rerun.Say(locked())
 			seg.Remove()
 			seg.Close()
 		}

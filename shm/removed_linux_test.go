@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/seed-247006a4/shoal/internal/isolate"
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/shm"
 )
 
@@ -27,10 +28,8 @@ func TestRemovedWhileMapped(t *testing.T) {
 			old := create(t, addr, 4096, nil)
 			before, err := old.Stat()
 			must(t, err)
-			holder := startPeer(t, "hold", addr)
-			if got := holder.hear(); got != "ok" {
-				t.Fatal(got)
-			}
+			holder := rerun.Start(t, "hold", addr)
+			holder.Expect("ok")
 			must(t, old.Remove())
 
 			// It goes on for those who have it, and for nobody else.
@@ -74,7 +73,7 @@ func TestRemovedWhileMapped(t *testing.T) {
 				t.Errorf("the new object: %+v, %v", info, err)
 			}
 			must(t, old.Close())
-			holder.end()
+			ends(t, holder)
 			if kind == "sysv" { // its last user has let go
 				if _, err := shm.Stat(fmt.Sprint("sysv-id:", before.ID)); !errors.Is(err, fs.ErrNotExist) {
 					t.Errorf("after the last Close: %v", err)
@@ -86,20 +85,20 @@ func TestRemovedWhileMapped(t *testing.T) {
 
 func init() {
 	// cut ADDR SIZE: makes it shorter when told to.
-	roles["cut"] = func() {
-		size, _ := strconv.ParseInt(os.Args[2], 10, 64)
-		seg, err := shm.Open(os.Args[1], nil)
+	roles["cut"] = func(args []string) {
+		size, _ := strconv.ParseInt(args[1], 10, 64)
+		seg, err := shm.Open(args[0], nil)
 		if err != nil {
-			fmt.Println(err)
+			rerun.Say(err)
 			return
 		}
-		fmt.Println("ready")
-		turns()
+		rerun.Say("ready")
+		rerun.Hear()
 		f, err := seg.File()
 		if err == nil {
 			err = f.Truncate(size)
 		}
-		fmt.Println(verdict(err))
+		rerun.Say(verdict(err))
 	}
 }
 
@@ -136,12 +135,10 @@ func TestPeerCutsWhatIsRead(t *testing.T) {
 		} {
 			t.Run(kind+"/"+name, func(t *testing.T) {
 				seg := create(t, addr, size, nil)
-				peer := startPeer(t, "cut", addr, 4096)
-				if got := peer.hear(); got != "ready" {
-					t.Fatal(got)
-				}
+				peer := rerun.Start(t, "cut", addr, "4096")
+				peer.Expect("ready")
 				must(t, read(seg))
-				peer.say()
+				peer.Say()
 				var err error
 				for err == nil { // until it has happened: a few rounds
 					err = read(seg)
@@ -149,9 +146,8 @@ func TestPeerCutsWhatIsRead(t *testing.T) {
 				if !errors.Is(err, shm.ErrFault) || !strings.Contains(err.Error(), "another process has cut the object down to 4096 bytes") {
 					t.Errorf("%v", err)
 				}
-				if got := peer.hear(); got != "ok" {
-					t.Error(got)
-				}
+				peer.Expect("ok")
+				ends(t, peer)
 				// What is left can be read, and the segment closed as ever.
 				if n, err := seg.ReadAt(make([]byte, 4096), 0); n != 4096 || err != nil {
 					t.Errorf("what is left: %d, %v", n, err)

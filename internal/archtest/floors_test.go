@@ -20,14 +20,14 @@ var floors = [][]string{
 	{"shm"},
 	{"internal/member"},
 	{"internal/object"},
-	{"internal/lane"},
+	{"internal/lane", "internal/port"},
 	{"pshared"},
 	{"ring", "topic", "queue", "cell", "table", "blob"},
 	{"stream", "rpc"},
 	{"inspect", "record", "bridge"},
-	{"internal/demo"},
+	{"internal/demo", "internal/bench"},
 	{"internal/cli", "internal/monitor", "shmtest"},
-	{"cmd/...", "examples/...", "tests/...", "internal/isolate", "internal/archtest", "internal/testrun"},
+	{"cmd/...", "examples/...", "tests/...", "internal/isolate", "internal/rerun", "internal/archtest", "internal/testrun"},
 }
 
 // neighbours are the imports that are allowed on one floor.

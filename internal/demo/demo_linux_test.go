@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/seed-247006a4/shoal/internal/isolate"
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/shm"
 )
 
@@ -341,8 +342,7 @@ func TestClosedOutput(t *testing.T) {
 	r, w, err := os.Pipe()
 	must(t, err)
 	var stderr bytes.Buffer
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), pauseVariable+"=0")
+	cmd := rerun.Command("tell", "0")
 	cmd.Stdout, cmd.Stderr = w, &stderr
 	r.Close()
 	err = cmd.Run()

@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/shm"
 	"github.com/seed-247006a4/shoal/sysv"
 )
@@ -137,8 +138,9 @@ func TestDying(t *testing.T) {
 		for _, where := range []place{unannounced, announced, made} {
 			for _, victim := range []string{"itself", "demo", "warden", "warden,itself", "warden,later"} {
 				t.Run(fmt.Sprintf("%s/%s/%s", m.role, where, victim), func(t *testing.T) {
-					cmd := exec.Command("/proc/self/exe")
-					cmd.Env = append(os.Environ(), pauseVariable+"=0", fmt.Sprintf("%s=%d %s %s %s", dyingVariable, m.chapter, m.role, where, victim))
+					cmd := rerun.Command("tell", "0")
+					cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d %s %s %s", dyingVariable, m.chapter, m.role, where, victim))
+					cmd.Stderr = nil // it goes with the rest
 					out, err := cmd.CombinedOutput()
 					if victim == "demo" {
 						if s := cmd.ProcessState.Sys().(syscall.WaitStatus); s.Signal() != syscall.SIGKILL {

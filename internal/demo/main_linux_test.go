@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/seed-247006a4/shoal/internal/isolate"
+	"github.com/seed-247006a4/shoal/internal/rerun"
 )
 
 func TestMain(m *testing.M) {
@@ -16,8 +17,6 @@ func TestMain(m *testing.M) {
 		prepareDying()
 	}
 	Role()
-	if os.Getenv(pauseVariable) != "" {
-		tellAndPause()
-	}
+	rerun.Roles{"tell": tellAndPause}.Play()
 	isolate.Main(m)
 }

@@ -3,13 +3,10 @@
 package demo
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
@@ -20,13 +17,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/shm"
 	"github.com/seed-247006a4/shoal/sysv"
 )
-
-// pauseVariable makes this test binary run the demo, and hold it while it writes
-// the line of this number, until it gets a signal. 0 does not hold it.
-const pauseVariable = "SHOAL_DEMO_TEST_PAUSE"
 
 // pausing is a standard output that holds the demo.
 type pausing struct {
@@ -44,9 +38,10 @@ func (p *pausing) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// tellAndPause is what "shoal demo" does, except for the pause.
-func tellAndPause() {
-	at, err := strconv.Atoi(os.Getenv(pauseVariable))
+// tellAndPause, role tell, is what "shoal demo" does, except for the pause: it is held while it writes the line of a number, its
+// argument, until it gets a signal. 0 does not hold it.
+func tellAndPause(args []string) {
+	at, err := strconv.Atoi(args[0])
 	if err != nil {
 		panic(err)
 	}
@@ -56,35 +51,27 @@ func tellAndPause() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Exit(0)
 }
 
 // A told is a demo in a process of its own, held at a line.
 type told struct {
-	cmd    *exec.Cmd
+	*rerun.Process
 	stderr bytes.Buffer
-	lines  []string // so far
-	out    *bufio.Reader
 }
 
 // tellUntil starts a demo and returns when it is held in writing line at.
 func tellUntil(t *testing.T, at int) *told {
 	t.Helper()
-	d := &told{cmd: exec.Command("/proc/self/exe")}
-	d.cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", pauseVariable, at))
-	d.cmd.Stderr = &d.stderr
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	out, err := d.cmd.StdoutPipe()
-	must(t, err)
-	must(t, d.cmd.Start())
-	d.out = bufio.NewReader(out)
-	for len(d.lines) < at {
-		line, err := d.out.ReadString('\n')
-		if err != nil {
-			d.cmd.Wait()
-			t.Fatalf("the demo ended in line %d: %s", len(d.lines)+1, d.stderr.String())
+	d := &told{}
+	cmd := rerun.Command("tell", strconv.Itoa(at))
+	cmd.Stderr = &d.stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	d.Process = rerun.StartCommand(t, cmd)
+	for i := range at {
+		if _, ok := <-d.Lines(); !ok {
+			d.Wait()
+			t.Fatalf("the demo ended in line %d: %s", i+1, d.stderr.String())
 		}
-		d.lines = append(d.lines, line)
 	}
 	return d
 }
@@ -92,10 +79,8 @@ func tellUntil(t *testing.T, at int) *told {
 // end sends a signal to the demo's process group and waits for the demo's end.
 func (d *told) end(t *testing.T, s syscall.Signal) (exitCode int) {
 	t.Helper()
-	must(t, syscall.Kill(-d.cmd.Process.Pid, s))
-	io.Copy(io.Discard, d.out)
-	d.cmd.Wait()
-	return d.cmd.ProcessState.ExitCode()
+	must(t, syscall.Kill(-d.PID(), s))
+	return d.Wait().ExitCode()
 }
 
 // others are the processes of this test's IPC namespace, except this one.

@@ -2,34 +2,34 @@ package member_test
 
 import (
 	"errors"
-	"os"
 	"runtime"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/pshared"
 )
 
 func init() {
 	// hold takes the mutex when told, and is killed with it.
-	roles["hold"] = func() {
-		mu, err := pshared.OpenMutex(os.Args[1])
-		check(err)
-		say("ready")
-		heard()
+	roles["hold"] = func(args []string) {
+		mu, err := pshared.OpenMutex(args[0])
+		rerun.Check(err)
+		rerun.Say("ready")
+		rerun.Hear()
 		if err := mu.Lock(); !errors.Is(err, pshared.ErrOwnerDied) {
-			check(err)
+			rerun.Check(err)
 		} else {
-			check(mu.MarkConsistent())
+			rerun.Check(mu.MarkConsistent())
 		}
-		say("held")
-		heard() // killed meanwhile
+		rerun.Say("held")
+		rerun.Hear() // killed meanwhile
 	}
 	// burn keeps a core busy.
-	roles["burn"] = func() {
+	roles["burn"] = func([]string) {
 		runtime.GOMAXPROCS(1)
-		say("ready")
+		rerun.Say("ready")
 		for n := 0; ; n++ { // staticcheck dislikes a loop of nothing
 		}
 	}
@@ -48,23 +48,23 @@ func TestDeath(t *testing.T) {
 	}
 	defer pshared.Remove("death")
 	defer mu.Close()
-	var burners []*process
+	var burners []*rerun.Process
 	for range runtime.NumCPU() {
-		p := start(t, "burn")
-		p.expect("ready")
+		p := rerun.Start(t, "burn")
+		p.Expect("ready")
 		burners = append(burners, p)
 	}
 	began := time.Now()
 
 	times := make([]time.Duration, 0, kills)
-	next := start(t, "hold", "death")
-	next.expect("ready")
+	next := rerun.Start(t, "hold", "death")
+	next.Expect("ready")
 	for range kills {
 		victim := next
-		next = start(t, "hold", "death")
-		next.expect("ready") // or its start would be measured, too
-		victim.tell("go")
-		victim.expect("held")
+		next = rerun.Start(t, "hold", "death")
+		next.Expect("ready") // or its start would be measured, too
+		victim.Say("go")
+		victim.Expect("held")
 
 		locked := make(chan time.Time)
 		go func() {
@@ -77,7 +77,7 @@ func TestDeath(t *testing.T) {
 		}()
 		time.Sleep(3 * time.Millisecond) // past the spinning, into the kernel
 		killed := time.Now()
-		victim.kill()
+		victim.Kill()
 		times = append(times, (<-locked).Sub(killed))
 		if err := mu.MarkConsistent(); err != nil {
 			t.Fatal(err)
@@ -95,8 +95,8 @@ func TestDeath(t *testing.T) {
 	// too. What fails is a death that is noticed by a net below the bell, as a rule.
 	var burnt time.Duration
 	for _, p := range burners {
-		p.kill()
-		burnt += p.cmd.ProcessState.UserTime()
+		p.Kill()
+		burnt += p.Wait().UserTime()
 	}
 	share := float64(burnt) / float64(time.Since(began)) / float64(len(burners))
 	t.Logf("the bar is p50 below 1 ms and p99 below 10 ms, beside these burners alone; they had %.0f %% of the cores (65 to 70 %% if nothing else runs)", 100*share)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,6 +17,7 @@ import (
 	"github.com/seed-247006a4/shoal/internal/layout"
 	"github.com/seed-247006a4/shoal/internal/mem"
 	"github.com/seed-247006a4/shoal/internal/member"
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/internal/sys"
 	"github.com/seed-247006a4/shoal/pshared"
 	"github.com/seed-247006a4/shoal/shm"
@@ -25,49 +25,49 @@ import (
 
 func init() {
 	// place locks the mutex in somebody's segment.
-	roles["place"] = func() {
-		seg, err := shm.Open(os.Args[1], nil)
-		check(err)
+	roles["place"] = func(args []string) {
+		seg, err := shm.Open(args[0], nil)
+		rerun.Check(err)
 		m, err := pshared.Join(seg, 0, 0)
 		if err != nil {
-			say("refused", err)
+			rerun.Say("refused", err)
 			return
 		}
 		mu, err := pshared.JoinMutex(m, pshared.MembersFootprint(0))
-		check(err)
-		check(mu.Lock())
-		say("held")
-		heard()
-		check(mu.Unlock())
+		rerun.Check(err)
+		rerun.Check(mu.Lock())
+		rerun.Say("held")
+		rerun.Hear()
+		rerun.Check(mu.Unlock())
 		m.Leave()
-		say("left")
+		rerun.Say("left")
 	}
 	// many locks many mutexes.
-	roles["many"] = func() {
-		n, err := strconv.Atoi(os.Args[1])
-		check(err)
+	roles["many"] = func(args []string) {
+		n, err := strconv.Atoi(args[0])
+		rerun.Check(err)
 		for i := range n {
 			mu, err := pshared.OpenMutex("many-" + strconv.Itoa(i))
-			check(err)
-			check(mu.Lock())
+			rerun.Check(err)
+			rerun.Check(mu.Lock())
 		}
-		say("held")
-		heard()
+		rerun.Say("held")
+		rerun.Hear()
 	}
 	// elsewhere is place, with another /dev/shm.
-	roles["elsewhere"] = func() {
-		check(unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
-		check(unix.Mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=1m,mode=1777"))
-		roles["place"]()
+	roles["elsewhere"] = func(args []string) {
+		rerun.Check(unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+		rerun.Check(unix.Mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=1m,mode=1777"))
+		roles["place"](args)
 	}
 	// wait waits for the mutex.
-	roles["wait"] = func() {
-		mu, err := pshared.OpenMutex(os.Args[1])
-		check(err)
-		say("waits")
+	roles["wait"] = func(args []string) {
+		mu, err := pshared.OpenMutex(args[0])
+		rerun.Check(err)
+		rerun.Say("waits")
 		mu.Lock()
-		say("held")
-		heard()
+		rerun.Say("held")
+		rerun.Hear()
 	}
 }
 
@@ -104,11 +104,11 @@ func takeOver(t *testing.T, mu *pshared.Mutex) {
 // bound inside (a tick of 100 ms, a scan of a second).
 func TestStoppedIsNotRobbed(t *testing.T) {
 	mu := open(t, "stopped")
-	p := start(t, "hold", "stopped")
-	p.expect("ready")
-	p.tell("go")
-	p.expect("held")
-	p.signal(syscall.SIGSTOP)
+	p := rerun.Start(t, "hold", "stopped")
+	p.Expect("ready")
+	p.Say("go")
+	p.Expect("held")
+	p.Stop()
 	ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
 	defer cancel()
 	if err := mu.LockContext(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -117,7 +117,7 @@ func TestStoppedIsNotRobbed(t *testing.T) {
 	if locked, err := mu.TryLock(); locked || err != nil {
 		t.Errorf("TryLock while the owner is stopped: %t, %v", locked, err)
 	}
-	p.kill() // SIGKILL ends a stopped process
+	p.Kill() // SIGKILL ends a stopped process
 	takeOver(t, mu)
 }
 
@@ -125,10 +125,10 @@ func TestStoppedIsNotRobbed(t *testing.T) {
 // no verdict.
 func TestForgedBell(t *testing.T) {
 	mu := open(t, "forged")
-	p := start(t, "hold", "forged")
-	p.expect("ready")
-	p.tell("go")
-	p.expect("held")
+	p := rerun.Start(t, "hold", "forged")
+	p.Expect("ready")
+	p.Say("go")
+	p.Expect("held")
 
 	seg, err := shm.Open("/shoal.forged", nil)
 	if err != nil {
@@ -151,17 +151,17 @@ func TestForgedBell(t *testing.T) {
 		t.Errorf("Lock: %v", err)
 	}
 	bell.Store(tid)
-	p.kill()
+	p.Kill()
 	takeOver(t, mu)
 }
 
 // TestBrokenBell: without a bell at all, the patrol notices.
 func TestBrokenBell(t *testing.T) {
 	mu := open(t, "broken")
-	p := start(t, "hold", "broken")
-	p.expect("ready")
-	p.tell("go")
-	p.expect("held")
+	p := rerun.Start(t, "hold", "broken")
+	p.Expect("ready")
+	p.Say("go")
+	p.Expect("held")
 	seg, err := shm.Open("/shoal.broken", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +172,7 @@ func TestBrokenBell(t *testing.T) {
 		t.Fatal(err)
 	}
 	bells[1].Word.Store(1 | sys.FUTEX_WAITERS) // not the keeper's: the kernel leaves it alone
-	p.kill()
+	p.Kill()
 	takeOver(t, mu)
 }
 
@@ -181,19 +181,19 @@ func TestBrokenBell(t *testing.T) {
 func TestStoppedListener(t *testing.T) {
 	mu := open(t, "listener")
 	for range 5 {
-		victim := start(t, "hold", "listener")
-		victim.expect("ready")
-		victim.tell("go")
-		victim.expect("held")
-		other := start(t, "wait", "listener")
-		other.expect("waits")
+		victim := rerun.Start(t, "hold", "listener")
+		victim.Expect("ready")
+		victim.Say("go")
+		victim.Expect("held")
+		other := rerun.Start(t, "wait", "listener")
+		other.Expect("waits")
 		time.Sleep(20 * time.Millisecond) // until it sleeps
-		other.signal(syscall.SIGSTOP)
-		victim.kill()
+		other.Stop()
+		victim.Kill()
 		takeOver(t, mu)
-		other.signal(syscall.SIGCONT)
-		other.expect("held")
-		other.kill()
+		other.Continue()
+		other.Expect("held")
+		other.Kill()
 		takeOver(t, mu)
 	}
 }
@@ -206,10 +206,10 @@ func TestHundreds(t *testing.T) {
 	for i := range mutexes {
 		mutexes[i] = open(t, fmt.Sprintf("many-%d", i))
 	}
-	p := start(t, "many", strconv.Itoa(n))
-	p.expect("held")
+	p := rerun.Start(t, "many", strconv.Itoa(n))
+	p.Expect("held")
 	killed := time.Now()
-	p.kill()
+	p.Kill()
 	for _, mu := range mutexes {
 		takeOver(t, mu)
 	}
@@ -244,17 +244,17 @@ func segment(t *testing.T, addr string) (*shm.Segment, *pshared.Mutex) {
 
 func TestSystemV(t *testing.T) {
 	_, mu := segment(t, "sysv:0x5ee1")
-	p := start(t, "place", "sysv:0x5ee1")
-	p.expect("held")
+	p := rerun.Start(t, "place", "sysv:0x5ee1")
+	p.Expect("held")
 	if locked, err := mu.TryLock(); locked || err != nil {
 		t.Fatalf("TryLock: %t, %v", locked, err)
 	}
-	p.kill()
+	p.Kill()
 	takeOver(t, mu)
-	p = start(t, "place", "sysv:0x5ee1")
-	p.expect("held")
-	p.tell("leave")
-	p.expect("left")
+	p = rerun.Start(t, "place", "sysv:0x5ee1")
+	p.Expect("held")
+	p.Say("leave")
+	p.Expect("left")
 	if locked, err := mu.TryLock(); !locked || err != nil {
 		t.Fatalf("TryLock: %t, %v", locked, err)
 	}
@@ -269,17 +269,17 @@ func TestSystemVRemoved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := start(t, "hold", "sysv:0x5ee3")
-	p.expect("ready")
-	p.tell("go")
-	p.expect("held")
+	p := rerun.Start(t, "hold", "sysv:0x5ee3")
+	p.Expect("ready")
+	p.Say("go")
+	p.Expect("held")
 	if err := pshared.Remove("sysv:0x5ee3"); err != nil {
 		t.Fatal(err)
 	}
 	if left, err := os.ReadDir("/dev/shm"); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
-	p.kill() // the members go on
+	p.Kill() // the members go on
 	takeOver(t, mu)
 	if err := mu.Close(); err != nil {
 		t.Error(err)
@@ -295,7 +295,7 @@ func TestCompanionElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := startIn(t, "elsewhere", unix.CLONE_NEWNS, "sysv:0x5ee2")
-	if why := p.expect("refused"); !strings.Contains(why, "another /dev/shm") {
+	if why := p.Expect("refused"); !strings.Contains(why, "another /dev/shm") {
 		t.Errorf("refused: %s", why)
 	}
 	if err := mu.Unlock(); err != nil {
@@ -309,7 +309,7 @@ func TestPIDNamespace(t *testing.T) {
 	isolate.Require(t)
 	seg, mu := segment(t, "/contained")
 	p := startIn(t, "place", unix.CLONE_NEWPID, "/contained")
-	p.expect("held")
+	p.Expect("held")
 	r, err := member.Read(seg, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -320,16 +320,16 @@ func TestPIDNamespace(t *testing.T) {
 	if r.Members[0].PID != os.Getpid() || !r.Members[0].SameNamespace || r.Find(r.Members[0].Owner) != &r.Members[0] {
 		t.Errorf("this process: %+v", r.Members[0])
 	}
-	p.kill()
+	p.Kill()
 	takeOver(t, mu)
 }
 
-// startIn is start in namespaces of its own.
-func startIn(t *testing.T, role string, namespaces uintptr, args ...string) *process {
+// startIn starts a role in namespaces of its own.
+func startIn(t *testing.T, role string, namespaces uintptr, args ...string) *rerun.Process {
 	t.Helper()
-	return startWith(t, role, func(cmd *exec.Cmd) {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces}
-	}, args...)
+	cmd := rerun.Command(role, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces}
+	return rerun.StartCommand(t, cmd)
 }
 
 func TestNoSlot(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"github.com/seed-247006a4/shoal/internal/layout"
 	"github.com/seed-247006a4/shoal/internal/mem"
 	"github.com/seed-247006a4/shoal/internal/member"
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/pshared"
 	"github.com/seed-247006a4/shoal/shm"
 )
@@ -54,7 +55,7 @@ type attempt struct {
 	said      atomic.Value  // what a survivor that slept has to say
 	finish    chan struct{} // closed to let a survivor's function return
 
-	victim *process
+	victim *rerun.Process
 	passed int // stores of an operation that came to its end
 	ended  bool
 	halted bool      // it was stopped
@@ -79,47 +80,46 @@ func (a *attempt) run(binary string) (outcome string) {
 	}
 	defer a.close()
 	a.open(a)
-	var dying, second *process
+	var dying, second *rerun.Process
 	if a.dead != nil {
-		dying = start(a.T, "/proc/self/exe", "dead", a.name, a.object)
-		dying.expect("ready")
+		dying = rerun.Start(a.T, "dead", a.name, a.object)
+		dying.Expect("ready")
 		if !a.fresh {
-			dying.kill()
+			dying.Kill()
 		}
 	}
 	if a.second != nil {
-		second = start(a.T, "/proc/self/exe", "second", a.name, a.object)
+		second = rerun.Start(a.T, "second", a.name, a.object)
 		eventually(a.T, "second sleeps", func() bool { return a.sleepers(at+8) > 0 })
-		second.signal(syscall.SIGSTOP)
-		eventually(a.T, "second is stopped", second.stopped)
+		second.Stop()
 	}
-	a.victim = start(a.T, binary, "victim", a.name, a.object, strconv.Itoa(a.kill), strconv.Itoa(a.stop))
-	a.victim.expect("ready")
+	a.victim = rerun.StartProgram(a.T, binary, "victim", a.name, a.object, strconv.Itoa(a.kill), strconv.Itoa(a.stop))
+	a.victim.Expect("ready")
 	if a.fresh && (a.second == nil || a.blocked == nil) {
-		dying.kill()
+		dying.Kill()
 	}
 	if a.scenario.sleep != nil {
 		a.scenario.sleep(a)
 	}
 	if a.kill != 0 {
-		a.victim.tell("go")
+		a.victim.Say("go")
 		a.perform(dying)
 	}
 	if a.died.IsZero() {
 		a.died = time.Now()
 	}
 	if !a.spent || !a.ended {
-		a.victim.kill()
+		a.victim.Kill()
 	}
 	a.letGo(dying)
 	if second != nil {
-		second.signal(syscall.SIGCONT)
-		outcome = second.expect("")
-		second.kill()
+		second.Continue()
+		outcome = second.ExpectWithin(bound, "")
+		second.Kill()
 	} else {
 		outcome = a.outcome(a)
 	}
-	a.victim.kill()
+	a.victim.Kill()
 	deaths := uint64(0)
 	if a.unborn == nil || !a.unborn(a) {
 		deaths++
@@ -135,18 +135,18 @@ func (a *attempt) run(binary string) (outcome string) {
 }
 
 // perform sees the victim through its operation, to an end of some kind.
-func (a *attempt) perform(dying *process) {
+func (a *attempt) perform(dying *rerun.Process) {
 	slept, stopped := false, a.stop == 0
 	for end := time.Now().Add(bound); ; {
 		select {
-		case line, ok := <-a.victim.lines:
+		case line, ok := <-a.victim.Lines():
 			switch {
 			case !ok:
 				a.died = time.Now()
 				return
 			case line == "inside":
 				a.midway(a)
-				a.victim.tell("go")
+				a.victim.Say("go")
 			default:
 				if _, err := fmt.Sscanf(line, "done %d", &a.passed); err != nil {
 					a.Fatalf("the victim says %q: %v", line, err)
@@ -156,21 +156,21 @@ func (a *attempt) perform(dying *process) {
 			}
 		case <-time.After(100 * time.Microsecond):
 		}
-		if !stopped && a.victim.stopped() {
+		if !stopped && a.victim.Stopped() {
 			stopped, a.halted = true, true
 			if a.between != nil {
 				a.between(a)
 			} else {
 				a.watch()
 			}
-			a.victim.signal(syscall.SIGCONT)
+			a.victim.Continue()
 			end = time.Now().Add(bound)
 		}
 		if !slept && a.blocked != nil && a.blocked(a) {
 			slept = true
 			if a.kill == asleep {
 				a.died = time.Now()
-				a.victim.kill()
+				a.victim.Kill()
 				return
 			}
 			a.letGo(dying)
@@ -182,7 +182,7 @@ func (a *attempt) perform(dying *process) {
 }
 
 // letGo lets happen what the victim may be waiting for, once.
-func (a *attempt) letGo(dying *process) {
+func (a *attempt) letGo(dying *rerun.Process) {
 	if a.late != nil && a.stop == 0 { // who comes while the victim is stopped could get to sleep before it
 		a.late(a)
 		a.late = nil
@@ -192,7 +192,7 @@ func (a *attempt) letGo(dying *process) {
 		a.release = nil
 	}
 	if dying != nil {
-		dying.kill()
+		dying.Kill()
 	}
 }
 
@@ -283,7 +283,7 @@ func (a *attempt) verify(deaths uint64) {
 
 func (a *attempt) close() {
 	if a.victim != nil {
-		a.victim.kill()
+		a.victim.Kill()
 	}
 	for _, m := range a.members {
 		m.Leave()

@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"github.com/seed-247006a4/shoal/internal/mem"
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/pshared"
 	"github.com/seed-247006a4/shoal/shm"
 )
@@ -92,7 +93,7 @@ func condScenarios() []scenario {
 				c, mu := handles(object)
 				seg := got(shm.Open("/"+object, nil))
 				ready := got(mem.At[mem.Uint32](seg.Bytes(), readyAt))
-				check(mu.Lock())
+				rerun.Check(mu.Lock())
 				return func() error {
 					for ready.Load() == 0 {
 						if err := c.Wait(context.Background(), mu); err != nil {

@@ -62,7 +62,6 @@ func (m *matrix) String() string {
 // each of them, while it sleeps, and when it has been woken. The survivors must
 // meet exactly what docs/CRASH.md says, within a bound.
 func TestKill(t *testing.T) {
-	fork(t)
 	victim, document := buildVictim(t), sectionsByName(t)
 	var m matrix
 	failed := 0
@@ -161,7 +160,6 @@ func attemptOnce(t *testing.T, victim string, s scenario, d section, kill int, m
 // TestStop stops a process (SIGSTOP) at every store instead. Nobody takes
 // anything from it, and when it goes on all is as if nothing had happened.
 func TestStop(t *testing.T) {
-	fork(t)
 	victim, document := buildVictim(t), sectionsByName(t)
 	var m matrix
 	t.Run("at", func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/seed-247006a4/shoal/internal/layout"
 	"github.com/seed-247006a4/shoal/internal/mem"
 	"github.com/seed-247006a4/shoal/internal/object"
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/pshared"
 	"github.com/seed-247006a4/shoal/shm"
 )
@@ -58,7 +59,7 @@ func memberScenarios() []scenario {
 	openMutex := func(object string) func() error {
 		return func() error { _, err := named.OpenMutex(object); return err }
 	}
-	dead := func(object string) { check(got(named.OpenMutex(object)).Lock()) }
+	dead := func(object string) { rerun.Check(got(named.OpenMutex(object)).Lock()) }
 	prepare := func(a *attempt) {
 		mu, err := named.OpenMutex(a.object)
 		must(a.T, err)
@@ -129,7 +130,7 @@ func memberScenarios() []scenario {
 			},
 			victim: func(object string) func() error {
 				mu := got(named.OpenMutex(object))
-				check(mu.Lock())
+				rerun.Check(mu.Lock())
 				return mu.Close
 			},
 			sleep: func(a *attempt) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/pshared"
 )
 
@@ -28,7 +29,7 @@ func makeMutex(a *attempt, offset, n int) {
 func victimMutex(object string) *pshared.Mutex { return got(pshared.JoinMutex(join(object), at)) }
 
 // deadMutex dies with the mutex locked.
-func deadMutex(object string) { check(victimMutex(object).Lock()) }
+func deadMutex(object string) { rerun.Check(victimMutex(object).Lock()) }
 
 // take locks a mutex as survivors do: they mend what a dead owner has left, and
 // do not hold it for long.
@@ -110,7 +111,7 @@ func mutexScenarios() []scenario {
 		return func(object string) func() error {
 			mu := victimMutex(object)
 			if err := mu.Lock(); !errors.Is(err, pshared.ErrOwnerDied) {
-				check(err)
+				rerun.Check(err)
 			}
 			return func() error { return op(mu) }
 		}

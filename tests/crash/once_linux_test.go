@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/pshared"
 )
 
@@ -52,7 +53,7 @@ func onceScenarios() []scenario {
 	}
 	// inside is a function that waits until the test lets it return.
 	inside := func(err error) func() error {
-		return func() error { say("inside"); heard(); return err }
+		return func() error { rerun.Say("inside"); rerun.Hear(); return err }
 	}
 	isRunning := func(a *attempt, store int) {
 		err := impatient(func(ctx context.Context) error {
@@ -110,7 +111,7 @@ func onceScenarios() []scenario {
 			}},
 		{name: "Once.Do, its runner has died", spent: true, role: "burier, runner", open: open, fresh: true,
 			dead: func(object string) {
-				victimOnce(object).Do(func() error { say("ready"); heard(); return nil })
+				victimOnce(object).Do(func() error { rerun.Say("ready"); rerun.Hear(); return nil })
 			},
 			victim: func(object string) func() error {
 				o := victimOnce(object)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/pshared"
 )
 
@@ -70,7 +71,7 @@ func rwmutexScenarios() []scenario {
 			rw := victimRWMutex(object)
 			if first != nil {
 				if err := first(rw); !errors.Is(err, pshared.ErrOwnerDied) {
-					check(err)
+					rerun.Check(err)
 				}
 			}
 			return func() error { return op(rw) }
@@ -175,11 +176,11 @@ func rwmutexScenarios() []scenario {
 				return "RLock: " + a.does(func() error { return read(a.rwmutex[1]) })
 			}},
 		{name: "RWMutex.Lock, its writer has died", role: "burier, writer", open: open, fresh: true,
-			dead:    func(object string) { check(victimRWMutex(object).Lock()) },
+			dead:    func(object string) { rerun.Check(victimRWMutex(object).Lock()) },
 			victim:  victim(nil, func(rw *pshared.RWMutex) error { return wantDied(rw.Lock()) }),
 			outcome: outcome},
 		{name: "RWMutex.MarkConsistent", role: "writer", open: open,
-			dead:    func(object string) { check(victimRWMutex(object).Lock()) },
+			dead:    func(object string) { rerun.Check(victimRWMutex(object).Lock()) },
 			victim:  victim((*pshared.RWMutex).Lock, (*pshared.RWMutex).MarkConsistent),
 			outcome: outcome, stopped: isWritten},
 		{name: "RWMutex.Unlock, nobody waits", spent: true, role: "writer", open: open,

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/pshared"
 	"github.com/seed-247006a4/shoal/shm"
 )
@@ -75,19 +76,19 @@ func find(name string) scenario {
 			return s
 		}
 	}
-	check(fmt.Errorf("no scenario %q", name))
+	rerun.Check(fmt.Errorf("no scenario %q", name))
 	panic("unreachable")
 }
 
 func init() {
 	roles["dead"] = func(args []string) {
 		find(args[0]).dead(args[1])
-		say("ready")
-		heard()
+		rerun.Say("ready")
+		rerun.Hear()
 	}
 	roles["second"] = func(args []string) {
-		say(find(args[0]).second(args[1]))
-		heard()
+		rerun.Say(find(args[0]).second(args[1]))
+		rerun.Hear()
 	}
 }
 
@@ -124,14 +125,14 @@ const (
 // join is how processes in a role get at the segment.
 func join(object string) *pshared.Members {
 	seg, err := shm.Open("/"+object, nil)
-	check(err)
+	rerun.Check(err)
 	m, err := pshared.Join(seg, 0, slots)
-	check(err)
+	rerun.Check(err)
 	return m
 }
 
 // got passes a handle on in a process in a role.
 func got[H any](h H, err error) H {
-	check(err)
+	rerun.Check(err)
 	return h
 }

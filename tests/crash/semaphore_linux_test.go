@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/pshared"
 )
 
@@ -41,7 +42,7 @@ func semaphoreScenarios() []scenario {
 		return func(object string) func() error {
 			s := victimSemaphore(object)
 			if first != nil {
-				check(first(s))
+				rerun.Check(first(s))
 			}
 			return func() error { return op(s) }
 		}
@@ -128,7 +129,7 @@ func semaphoreScenarios() []scenario {
 				return sleeper(a)
 			}},
 		{name: "Semaphore.Acquire with undo, its holder has died", role: "burier, taker", open: undo, fresh: true,
-			dead:   func(object string) { check(victimSemaphore(object).Acquire()) },
+			dead:   func(object string) { rerun.Check(victimSemaphore(object).Acquire()) },
 			victim: victim(nil, (*pshared.Semaphore).Acquire), outcome: acquires},
 		{name: "Semaphore.Release with undo, nobody waits", spent: true, role: "holder", open: undo,
 			victim: victim((*pshared.Semaphore).Acquire, (*pshared.Semaphore).Release), outcome: acquires},

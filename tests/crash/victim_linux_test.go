@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/seed-247006a4/shoal/internal/crash"
+	"github.com/seed-247006a4/shoal/internal/rerun"
 )
 
 func init() {
@@ -14,12 +15,12 @@ func init() {
 	// meaning never.
 	roles["victim"] = func(args []string) {
 		kill, err := strconv.Atoi(args[2])
-		check(err)
+		rerun.Check(err)
 		stop, err := strconv.Atoi(args[3])
-		check(err)
+		rerun.Check(err)
 		operation := find(args[0]).victim(args[1])
-		say("ready")
-		heard()
+		rerun.Say("ready")
+		rerun.Hear()
 		crash.Arm(max(kill, 0))
 		crash.Stop(stop)
 		if kill == woken {
@@ -28,8 +29,8 @@ func init() {
 		err = operation()
 		passed := crash.Passed()
 		crash.Arm(0)
-		check(err)
-		say("done", passed)
-		heard()
+		rerun.Check(err)
+		rerun.Say("done", passed)
+		rerun.Hear()
 	}
 }
