@@ -25,10 +25,10 @@ func TestDamage(t *testing.T) {
 		{"size", func(body int) int { return body }, 5000, "5000 bytes"},
 		{"larger size", func(body int) int { return body }, 8192, "8192 bytes"},
 		{"writer", func(body int) int { return body + 128 }, 999 << 16, "owner of its writer"},
-		{"tail", func(body int) int { return body + 136 }, 4, "tail 4"},
-		{"reader", func(body int) int { return body + 512 }, 999 << 16, "owner of its reader"},
-		{"position", func(body int) int { return body + 520 }, 1 << 30, "read from 1073741824"},
-		{"record", func(body int) int { return body + 1024 }, 12345, "record header 0x3039"},
+		{"mark", func(body int) int { return body + 256 }, 4, "mark 0 at position 4"},
+		{"reader", func(body int) int { return body + 768 }, 999 << 16, "owner of its reader"},
+		{"position", func(body int) int { return body + 776 }, 1 << 30, "read from 1073741824"},
+		{"record", func(body int) int { return body + 1536 }, 12345, "record header 0x3039"},
 	} {
 		t.Run(d.name, func(t *testing.T) {
 			r := got(ring.Create[tick]("d", small))(t)

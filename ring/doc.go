@@ -37,10 +37,21 @@
 // [ErrBusy]. Close may be called at any time, by anybody: who waits in the port
 // returns with shm.ErrClosed.
 //
+// # Looking from outside
+//
+// An [Observer] maps a ring for reading alone and is no member of it: it shows the
+// counters, finds what is damaged, and copies records that have not been released.
+//
 // # Cost
 //
 // Sending and receiving make no system call and no allocation (but Receive makes a
 // []byte) as long as the other side keeps up; who has to wait spins a while, then
 // sleeps. The reader tells a waiting writer of room not record by record but when
 // an eighth of the ring has become free, or the reader has nothing to read.
+//
+// A reader that gets each record as soon as it is written and a writer that is about
+// to write the next one slow each other down. So a reader that has run dry again and
+// again, close behind its writer, looks only every 1.5 to 6 µs, and finds many. As
+// soon as it does not it looks at once again. [Reader.Runs], ReceiveBatch and
+// SendBatch share what synchronisation costs between many records.
 package ring

@@ -63,7 +63,7 @@ func ExampleOptions() {
 	defer r.Close()
 	fmt.Println(r.Name(), r.MaxRecord())
 	// Output:
-	// frames 8388592
+	// frames 8388584
 }
 
 // A port belongs to one process; closed, it can be taken again.
@@ -193,7 +193,7 @@ func ExampleStats() {
 	s := r.Stats()
 	fmt.Println(s.Sent, s.SentBytes, s.Used, s.Size)
 	// Output:
-	// 1 16 24 1048576
+	// 1 16 32 1048576
 }
 
 // A port tells who has it.
@@ -211,4 +211,84 @@ func ExamplePort() {
 	fmt.Println(s.Reader.Alive, s.Writer)
 	// Output:
 	// true {0 false}
+}
+
+// Somebody who does not know the program looks at its ring.
+func ExampleObserver() {
+	r, err := ring.OpenOrCreate[Trade]("trades", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer ring.Remove("trades")
+	defer r.Close()
+	w, err := r.Writer()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := w.Send(context.Background(), Trade{Number: 7, Price: 101.5}); err != nil {
+		log.Fatal(err)
+	}
+
+	o, err := ring.Observe("trades")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer o.Close()
+	typ, err := o.Schema()
+	if err != nil {
+		log.Fatal(err)
+	}
+	records, err := o.Unread(10)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, p := range records {
+		text, err := typ.AppendJSON(nil, p)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s\n", text)
+	}
+	s := o.Stats()
+	fmt.Println(s.Sent, "sent,", s.Received, "received, sound:", o.Check() == nil)
+	var earlier ring.Latency // of an earlier look
+	since := s.Latency.Since(&earlier)
+	fmt.Println(since.Samples(), "samples, half of them up to", since.Quantile(0.5))
+	// Output:
+	// {"Number":7,"Price":101.5}
+	// 1 sent, 0 received, sound: true
+	// 0 samples, half of them up to 0s
+}
+
+// A reader that need not release each record on its own reads runs of them.
+func ExampleReader_Runs() {
+	ctx := context.Background()
+	r, err := ring.OpenOrCreate[Trade]("trades", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer ring.Remove("trades")
+	defer r.Close()
+	w, err := r.Writer()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := w.SendBatch(ctx, []Trade{{1, 10}, {2, 20}, {3, 30}}); err != nil {
+		log.Fatal(err)
+	}
+	rd, err := r.Reader()
+	if err != nil {
+		log.Fatal(err)
+	}
+	sum := 0.0
+	for trade, err := range rd.Runs(ctx) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if sum += trade.Price; trade.Number == 3 {
+			break
+		}
+	}
+	fmt.Println(sum)
+	// Output: 60
 }

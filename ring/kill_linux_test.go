@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/ring"
 )
 
@@ -39,14 +40,14 @@ func several(first uint64) (all [][]byte) {
 
 func victimRing() *ring.Ring[[]byte] {
 	r, err := ring.Open[[]byte]("k", nil)
-	check(err)
+	rerun.Check(err)
 	return r
 }
 
 func sends(op func(w *ring.Writer[[]byte], first uint64) error) func(uint64) func() error {
 	return func(first uint64) func() error {
 		w, err := victimRing().Writer()
-		check(err)
+		rerun.Check(err)
 		return func() error { return op(w, first) }
 	}
 }
@@ -54,7 +55,7 @@ func sends(op func(w *ring.Writer[[]byte], first uint64) error) func(uint64) fun
 func receives(op func(rd *ring.Reader[[]byte]) error) func(uint64) func() error {
 	return func(uint64) func() error {
 		rd, err := victimRing().Reader()
-		check(err)
+		rerun.Check(err)
 		return func() error { return op(rd) }
 	}
 }
@@ -135,6 +136,15 @@ var operations = map[string]operation{
 		_, err := rd.ReceiveBatch(background, make([][]byte, 3))
 		return err
 	})},
+	"Runs": {steps: []int{0, 3}, reads: true, prepare: receives(func(rd *ring.Reader[[]byte]) error {
+		n := 0
+		for _, err := range rd.Runs(background) {
+			if n++; err != nil || n == 3 {
+				return err
+			}
+		}
+		return nil
+	})},
 	"Receive until empty": {steps: upTo(10), reads: true, prepare: receives(func(rd *ring.Reader[[]byte]) error {
 		for {
 			if _, ok, err := rd.TryReceive(); !ok || err != nil {
@@ -173,15 +183,24 @@ func TestKillAtEveryStore(t *testing.T) {
 		names = append(names, name)
 	}
 	sort.Strings(names)
+	document := readDocument(t)
 	var matrix strings.Builder
 	tried := 0
 	for _, name := range names {
 		before := 0
 		var seen []int
+		promised := document[name]
 		for kill := 1; ; kill++ {
 			n, passed := killOnce(t, victim, name, kill)
 			if t.Failed() {
 				return
+			}
+			at := kill
+			if passed >= 0 { // it has come to its end
+				at = passed
+			}
+			if at >= len(promised) || promised[at] != n {
+				t.Fatalf("%s: killed at store %d: %d records; docs/CRASH.md promises %v, by store", name, kill, n, promised)
 			}
 			if n < before {
 				t.Fatalf("%s: killed at store %d: %d records, and %d if killed one earlier", name, kill, n, before)
@@ -193,6 +212,9 @@ func TestKillAtEveryStore(t *testing.T) {
 			tried++
 			if passed < 0 {
 				continue
+			}
+			if passed != len(promised)-1 {
+				t.Errorf("%s: %d stores; docs/CRASH.md lists %d", name, passed, len(promised)-1)
 			}
 			all := operations[name].steps
 			if n != all[len(all)-1] {
@@ -254,17 +276,16 @@ func killOnce(t *testing.T, victim, name string, kill int) (n, passed int) {
 		eventually(t, "the reader sleeps", func() bool { asleep, _ := r.Sleeping(); return asleep })
 	}
 
-	p := startProgram(t, victim, "victim", name, strconv.FormatUint(first, 10), strconv.Itoa(kill))
-	p.expect("ready")
-	p.tell("go")
+	p := rerun.StartProgram(t, victim, "victim", name, strconv.FormatUint(first, 10), strconv.Itoa(kill))
+	p.Expect("ready")
+	p.Say("go")
 	passed = -1
-	line, err := p.out.ReadString('\n')
-	if err == nil {
+	if line, ok := <-p.Lines(); ok {
 		if _, err := fmt.Sscanf(line, "done %d", &passed); err != nil {
 			t.Fatalf("%s: %q", name, line)
 		}
 	}
-	p.kill()
+	p.Kill()
 
 	fail := func(format string, args ...any) {
 		t.Helper()
@@ -283,6 +304,7 @@ func killOnce(t *testing.T, victim, name string, kill int) (n, passed int) {
 		}
 		return parse(v)
 	}
+	var err error
 	if o.reads {
 		if rd, err = r.Reader(); err != nil {
 			fail("%v", err)

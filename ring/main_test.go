@@ -1,23 +1,18 @@
 package ring_test
 
 import (
-	"os"
 	"testing"
+	"time"
 
 	"github.com/seed-247006a4/shoal/internal/isolate"
+	"github.com/seed-247006a4/shoal/internal/rerun"
 )
 
-// roleVariable makes this test binary play a part in a test of another process.
-const roleVariable = "SHOAL_RING_ROLE"
-
-// roles are the parts, filled by the tests' files.
-var roles = map[string]func(){}
+// roles are filled by the tests' files.
+var roles = rerun.Roles{}
 
 func TestMain(m *testing.M) {
-	if role := os.Getenv(roleVariable); role != "" {
-		roles[role]()
-		os.Exit(0)
-	}
+	roles.Play()
 	isolate.Main(m)
 }
 
@@ -34,5 +29,15 @@ func got[V any](v V, err error) func(testing.TB) V {
 		t.Helper()
 		must(t, err)
 		return v
+	}
+}
+
+// eventually waits until something has happened.
+func eventually(t testing.TB, what string, happened func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !happened(); time.Sleep(100 * time.Microsecond) {
+		if time.Now().After(end) {
+			t.Fatalf("this does not happen: %s", what)
+		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/seed-247006a4/shoal/internal/mem"
 	"github.com/seed-247006a4/shoal/internal/member"
 	"github.com/seed-247006a4/shoal/internal/object"
+	"github.com/seed-247006a4/shoal/internal/port"
 	"github.com/seed-247006a4/shoal/schema"
 	"github.com/seed-247006a4/shoal/shm"
 )
@@ -23,11 +24,12 @@ const (
 	MaxSize     = lane.MaxSize
 )
 
-// Options say how a ring is made. They do not matter for one that exists.
+// Options say how a ring is made. Beside Type they do not matter for one that exists.
 type Options struct {
-	// Size is how many bytes of records fit, each with 8 bytes before it and padded to
-	// a multiple of 8: a power of two from MinSize to MaxSize; 0 means DefaultSize,
-	// 1 MiB. A record takes at most half of it.
+	// Size is how many bytes of records fit: a power of two from MinSize to MaxSize; 0
+	// means DefaultSize, 1 MiB. Each record takes 8 bytes more than its own, padded to
+	// a multiple of 8, and now and then one has 8 more, behind it, for a time. A record
+	// has at most half the size, less 24 bytes.
 	Size int
 	// Mode is the permissions of the object; 0 means 0600. Who uses a ring, at either
 	// end, needs to read and write.
@@ -35,15 +37,16 @@ type Options struct {
 	// Group is the group of the object, by name or number; empty means the
 	// creator's.
 	Group string
+	// Type is what the bytes of the records are if T is []byte, for programs that
+	// learn it at run time; nil if they may be any. Records of another length than the
+	// type's are neither sent nor received. With another T it must be nil, or T's own.
+	Type *schema.Schema
 }
 
 // Ring is an open ring. Its own methods may be called by any goroutine.
 type Ring[T any] struct {
-	object  *object.Object
-	table   *member.Table
-	control *layout.Ring
-	lane    lane.Lane
-	length  int // of every record; -1 if each has its own
+	body
+	untyped bool // T is []byte
 
 	mu     sync.Mutex
 	closed bool
@@ -51,12 +54,21 @@ type Ring[T any] struct {
 	reader *Reader[T]
 }
 
+// body is what a ring is whatever T is.
+type body struct {
+	object  *object.Object
+	table   *member.Table // nil: no member
+	control *layout.Ring
+	lane    lane.Lane
+	fixed   int // length of all records in bytes; -1 if each has its own
+}
+
 // Create makes a ring; if there is an object of that name already the error is
 // fs.ErrExist. Nil options are the defaults.
 func Create[T any](name string, o *Options) (*Ring[T], error) {
 	s, err := spec[T](o)
 	if err != nil {
-		return nil, fail("create", name, err)
+		return nil, port.Fail("create", name, err)
 	}
 	obj, err := object.Create(name, s)
 	if err != nil {
@@ -70,7 +82,7 @@ func Create[T any](name string, o *Options) (*Ring[T], error) {
 func Open[T any](name string, o *Options) (*Ring[T], error) {
 	s, err := spec[T](o)
 	if err != nil {
-		return nil, fail("open", name, err)
+		return nil, port.Fail("open", name, err)
 	}
 	obj, err := object.Open(name, s)
 	if err != nil {
@@ -84,7 +96,7 @@ func Open[T any](name string, o *Options) (*Ring[T], error) {
 func OpenOrCreate[T any](name string, o *Options) (*Ring[T], error) {
 	s, err := spec[T](o)
 	if err != nil {
-		return nil, fail("open", name, err)
+		return nil, port.Fail("open", name, err)
 	}
 	obj, _, err := object.OpenOrCreate(name, s)
 	if err != nil {
@@ -115,6 +127,11 @@ func spec[T any](o *Options) (s object.Spec, err error) {
 	if err != nil {
 		return s, err
 	}
+	if o.Type != nil && typ.Untyped() {
+		typ = o.Type
+	} else if o.Type != nil && o.Type.String() != typ.String() {
+		return s, fmt.Errorf("Options.Type is not T: %w:\n%s", shm.ErrTypeMismatch, schema.Diff(typ, o.Type))
+	}
 	if limit := lane.MaxRecord(uint64(size)); typ.Size() > limit {
 		return s, fmt.Errorf("type of %d bytes in a ring of %d, whose records have at most %d: %w", typ.Size(), size, limit, ErrTooLarge)
 	}
@@ -134,22 +151,24 @@ func spec[T any](o *Options) (s object.Spec, err error) {
 }
 
 func open[T any](obj *object.Object) (*Ring[T], error) {
-	r := &Ring[T]{object: obj, length: -1}
-	if err := r.find(); err != nil {
-		obj.Segment.Close()
-		return nil, fail("open", obj.Name, err)
+	r := &Ring[T]{body: body{object: obj}}
+	err := r.find()
+	if err == nil {
+		r.untyped, err = untyped[T]()
 	}
-	t, err := obj.Join(member.Options{})
 	if err != nil {
+		obj.Segment.Close()
+		return nil, port.Fail("open", obj.Name, err)
+	}
+	if r.table, err = obj.Join(member.Options{}); err != nil {
 		obj.Segment.Close()
 		return nil, err
 	}
-	r.table = t
 	return r, nil
 }
 
 // find finds the parts of the ring in the object.
-func (r *Ring[T]) find() (err error) {
+func (r *body) find() (err error) {
 	b := r.object.Segment.Bytes()
 	if size := r.object.Header.Size; size < uint64(len(b)) {
 		b = b[:size]
@@ -160,25 +179,32 @@ func (r *Ring[T]) find() (err error) {
 	if r.lane, err = lane.At(b, r.object.Body+layout.RingLane, r.object.Body+layout.RingSize, r.control.Size); err != nil {
 		return err
 	}
-	typ, err := schema.Of[T]()
+	typ, err := r.object.Schema()
 	if err != nil {
 		return err
 	}
+	r.fixed = -1
 	if !typ.Untyped() {
-		r.length = typ.Size()
+		r.fixed = typ.Size()
 	}
-	if r.length > r.MaxRecord() {
-		return fmt.Errorf("type of %d bytes in a ring whose records have at most %d: %w", r.length, r.MaxRecord(), ErrTooLarge)
+	if r.fixed > r.MaxRecord() {
+		return fmt.Errorf("type of %d bytes in a ring whose records have at most %d: %w", r.fixed, r.MaxRecord(), ErrTooLarge)
 	}
 	return nil
 }
 
 // Name returns the name that the ring was opened by.
-func (r *Ring[T]) Name() string { return r.object.Name }
+func (r *body) Name() string { return r.object.Name }
 
-// MaxRecord returns the length of the longest record in bytes: 16 less than half
+// MaxRecord returns the length of the longest record in bytes: 24 less than half
 // the ring's size.
-func (r *Ring[T]) MaxRecord() int { return lane.MaxRecord(r.lane.Data.Size()) }
+func (r *body) MaxRecord() int { return lane.MaxRecord(r.lane.Data.Size()) }
+
+// Schema returns the type of the records, as the object describes it itself.
+func (r *body) Schema() (*schema.Schema, error) {
+	s, err := r.object.Schema()
+	return s, port.Fail("read the type of", r.object.Name, err)
+}
 
 // Close closes the ports, if they are open here, and ends the use of the ring,
 // which stays for the others with all that is in it. What Loan and Peek have given
@@ -191,10 +217,10 @@ func (r *Ring[T]) Close() error {
 	}
 	r.closed = true
 	if r.writer != nil {
-		r.writer.close()
+		r.writer.core.close()
 	}
 	if r.reader != nil {
-		r.reader.close()
+		r.reader.core.close()
 	}
 	r.table.Leave()
 	return r.object.Segment.Close()
@@ -207,22 +233,23 @@ func (r *Ring[T]) Writer() (*Writer[T], error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		return nil, fail("open writer of", r.object.Name, shm.ErrClosed)
+		return nil, port.Fail("open writer of", r.object.Name, shm.ErrClosed)
 	}
-	if err := r.claim("writer", &r.lane.Control.Owner); err != nil {
-		return nil, fail("open writer of", r.object.Name, err)
-	}
-	l, err := lane.NewWriter(r.lane)
+	owner := &r.lane.Control.Owner
+	repaired, err := port.Claim(r.object, r.table, "writer", owner)
 	if err != nil {
-		r.giveBack(&r.lane.Control.Owner)
-		return nil, fail("open writer of", r.object.Name, err)
+		return nil, port.Fail("open writer of", r.object.Name, err)
 	}
-	r.writer = &Writer[T]{
-		port:   port[T]{ring: r, owner: &r.lane.Control.Owner, event: eventCount(&r.lane.Control.Space)},
-		lane:   l,
-		limit:  r.MaxRecord(),
-		length: r.length,
+	l, err := lane.NewWriter(r.lane, &r.lane.Control.Data)
+	if err != nil {
+		port.GiveBack(r.table, owner)
+		return nil, port.Fail("open writer of", r.object.Name, err)
 	}
+	if repaired {
+		r.lane.Control.Repairs.Add(1)
+	}
+	r.writer = &Writer[T]{ring: r, untyped: r.untyped, core: sender{body: &r.body, lane: l, limit: r.MaxRecord(), fixed: r.fixed}}
+	r.writer.core.port.Init(r.object, r.table, (*place)(r.lane.Control), eventCount(&r.lane.Control.Space))
 	return r.writer, nil
 }
 
@@ -233,62 +260,58 @@ func (r *Ring[T]) Reader() (*Reader[T], error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		return nil, fail("open reader of", r.object.Name, shm.ErrClosed)
+		return nil, port.Fail("open reader of", r.object.Name, shm.ErrClosed)
 	}
 	c := &r.control.Cursor
-	if err := r.claim("reader", &c.Owner); err != nil {
-		return nil, fail("open reader of", r.object.Name, err)
+	repaired, err := port.Claim(r.object, r.table, "reader", &c.Owner)
+	if err != nil {
+		return nil, port.Fail("open reader of", r.object.Name, err)
 	}
 	// The position is ours, so nothing behind it is overwritten meanwhile.
 	pos := c.Position.Load()
 	if err := r.lane.Check(pos); err != nil {
-		r.giveBack(&c.Owner)
-		return nil, fail("open reader of", r.object.Name, err)
+		port.GiveBack(r.table, &c.Owner)
+		return nil, port.Fail("open reader of", r.object.Name, err)
+	}
+	if repaired {
+		c.Repairs.Add(1)
 	}
 	// A writer may sleep whom the last reader has not told where it was.
 	eventCount(&r.lane.Control.Space).Notify()
-	r.reader = &Reader[T]{
-		port:   port[T]{ring: r, owner: &c.Owner, event: eventCount(&r.lane.Control.Data)},
-		lane:   lane.NewReader(r.lane, c, pos),
-		length: r.length,
-	}
+	r.reader = &Reader[T]{ring: r, untyped: r.untyped,
+		core: receiver{body: &r.body, lane: lane.NewReader(r.lane, c, &r.control.Latency, pos), cursor: c, fixed: r.fixed}}
+	r.reader.core.port.Init(r.object, r.table, (*place)(r.lane.Control), eventCount(&r.lane.Control.Data))
 	return r.reader, nil
 }
 
-// claim takes a port whose owner is nobody, or has gone.
-// Preconditions: r.mu is held.
-func (r *Ring[T]) claim(role string, owner *mem.Uint64) error {
-	for {
-		word := owner.Load()
-		if word != 0 {
-			current, valid := r.table.Settle(layout.Owner(word))
-			if !valid {
-				return fmt.Errorf("owner of its %s is %#x, which is impossible: %w", role, word, shm.ErrCorrupt)
-			}
-			if current {
-				return fmt.Errorf("process %s has its %s: %w", r.pid(layout.Owner(word)), role, ErrBusy)
-			}
-		}
-		if owner.CompareAndSwap(word, uint64(r.table.Self())) {
-			if word != 0 {
-				r.table.Head().Repairs.Add(1)
-			}
-			return nil
-		}
+// Repair makes the ports of processes that have died free, and counts that. Nobody
+// needs it: who takes such a port does the same. It returns how many there were.
+func (r *Ring[T]) Repair() (repaired int, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return 0, port.Fail("repair", r.object.Name, shm.ErrClosed)
 	}
-}
-
-// pid names an owner, for messages.
-func (r *Ring[T]) pid(o layout.Owner) string {
-	report, err := member.Read(r.object.Segment, r.object.Members())
-	if err == nil {
-		if m := report.Find(o); m != nil {
-			return fmt.Sprint(m.PID)
+	for _, p := range []struct {
+		what           string
+		owner, repairs *mem.Uint64
+	}{
+		{"writer", &r.lane.Control.Owner, &r.lane.Control.Repairs},
+		{"reader", &r.control.Cursor.Owner, &r.control.Cursor.Repairs},
+	} {
+		if p.owner.Load() == 0 {
+			continue
 		}
-		err = errors.New("gone by now")
+		switch took, err := port.Claim(r.object, r.table, p.what, p.owner); {
+		case errors.Is(err, ErrBusy):
+			continue
+		case err != nil:
+			return repaired, port.Fail("repair", r.object.Name, err)
+		case took:
+			p.repairs.Add(1)
+			repaired++
+		}
+		port.GiveBack(r.table, p.owner)
 	}
-	return fmt.Sprintf("in slot %d (%v)", o.Slot(), err)
+	return repaired, nil
 }
-
-// giveBack makes a port of ours nobody's.
-func (r *Ring[T]) giveBack(owner *mem.Uint64) { owner.CompareAndSwap(uint64(r.table.Self()), 0) }

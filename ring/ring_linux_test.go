@@ -99,7 +99,7 @@ func TestLengths(t *testing.T) {
 
 // A full ring takes no more, an empty one gives no more, and both go on.
 func TestFullEmpty(t *testing.T) {
-	for _, n := range []int{0, 1, 8, 100, ring.MinSize/2 - 16} {
+	for _, n := range []int{0, 1, 8, 100, ring.MinSize/2 - 24} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			r, w, rd := ends[[]byte](t, small)
 			for round := range 50 {
@@ -254,7 +254,7 @@ func TestTooLarge(t *testing.T) {
 		func() error { _, err := w.TrySend(large); return err },
 		func() error { _, err := w.LoanBytes(background, len(large)); return err },
 	} {
-		if err := send(); !errors.Is(err, ring.ErrTooLarge) || !strings.Contains(err.Error(), "2033 bytes") || !strings.Contains(err.Error(), "2032") {
+		if err := send(); !errors.Is(err, ring.ErrTooLarge) || !strings.Contains(err.Error(), "2025 bytes") || !strings.Contains(err.Error(), "2024") {
 			t.Error(err)
 		}
 	}

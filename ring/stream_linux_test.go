@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/seed-247006a4/shoal/internal/mem"
+	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/ring"
 	"github.com/seed-247006a4/shoal/shm"
 )
@@ -31,9 +31,9 @@ func (b *book) number() uint64 { return b.Read.Load() & (1<<40 - 1) }
 
 func openBook() *book {
 	seg, err := shm.Open("/book", nil)
-	check(err)
+	rerun.Check(err)
 	b, err := mem.At[book](seg.Bytes(), 0)
-	check(err)
+	rerun.Check(err)
 	return b
 }
 
@@ -42,28 +42,28 @@ var streamOptions = &ring.Options{Size: 64 << 10}
 func init() {
 	// send: sends numbers from behind the last one that was acknowledged, until it is
 	// told to stop.
-	roles["send"] = func() {
+	roles["send"] = func([]string) {
 		b := openBook()
 		r, err := ring.OpenOrCreate[[]byte]("stream", streamOptions)
-		check(err)
+		rerun.Check(err)
 		w, err := r.Writer()
-		check(err)
+		rerun.Check(err)
 		m := message{number: b.Acked.Load() + 1, from: b.Writers.Add(1)}
 		m.base = m.number
-		say("ready")
+		rerun.Say("ready")
 		var buf [20][]byte
 		for b.Stop.Load() == 0 {
 			switch rand.IntN(3) {
 			case 0:
 				buf[0] = m.append(buf[0][:0])
-				check(w.Send(background, buf[0]))
+				rerun.Check(w.Send(background, buf[0]))
 				m.number++
 			case 1:
 				n := 28 + filling(m.number)
 				l, err := w.LoanBytes(background, n)
-				check(err)
+				rerun.Check(err)
 				m.append((*l.Value)[:0])
-				check(l.Commit())
+				rerun.Check(l.Commit())
 				m.number++
 			case 2:
 				vs := buf[:1+rand.IntN(len(buf))]
@@ -72,27 +72,27 @@ func init() {
 					m.number++
 				}
 				_, err := w.SendBatch(background, vs)
-				check(err)
+				rerun.Check(err)
 			}
 			b.Acked.Store(m.number - 1)
 		}
-		check(r.Close())
-		say("done", m.number-1)
+		rerun.Check(r.Close())
+		rerun.Say("done", m.number-1)
 	}
 	// receive: reads and checks until everything has come that was acknowledged and
 	// the writer has stopped.
-	roles["receive"] = func() {
+	roles["receive"] = func([]string) {
 		b := openBook()
 		r, err := ring.OpenOrCreate[[]byte]("stream", streamOptions)
-		check(err)
+		rerun.Check(err)
 		rd, err := r.Reader()
-		check(err)
-		say("ready")
+		rerun.Check(err)
+		rerun.Say("ready")
 		number, from, fresh := b.number(), b.Read.Load()>>40, true
 		for p, err := range rd.All(background) {
-			check(err)
+			rerun.Check(err)
 			m, err := parse(*p)
-			check(err)
+			rerun.Check(err)
 			switch {
 			case m.from == from && m.number == number+1:
 			case m.from == from && m.number == number && fresh:
@@ -100,7 +100,8 @@ func init() {
 			case m.from > from && m.number == m.base && m.base <= number+1:
 				// The next writer. It does not know of what was committed and not acknowledged.
 			default:
-				check(fmt.Errorf("number %d of writer %d, who began with %d, after %d of %d", m.number, m.from, m.base, number, from))
+				rerun.Check(fmt.Errorf("number %d of writer %d, who began with %d, after %d of %d",
+					m.number, m.from, m.base, number, from))
 			}
 			number, from, fresh = m.number, m.from, false
 			b.Read.Store(from<<40 | number)
@@ -108,8 +109,8 @@ func init() {
 				break
 			}
 		}
-		check(r.Close())
-		say("done", number)
+		rerun.Check(r.Close())
+		rerun.Say("done", number)
 	}
 }
 
@@ -134,25 +135,25 @@ func TestStreamKill(t *testing.T) {
 	r := got(ring.Create[[]byte]("stream", streamOptions))(t)
 	defer ring.Remove("stream")
 	defer r.Close()
-	begin := func(role string) *process {
-		p := start(t, role)
-		p.expect("ready")
+	begin := func(role string) *rerun.Process {
+		p := rerun.Start(t, role)
+		p.Expect("ready")
 		return p
 	}
-	all := map[string]*process{"send": begin("send"), "receive": begin("receive")}
+	all := map[string]*rerun.Process{"send": begin("send"), "receive": begin("receive")}
 	var slowest time.Duration
 	killed := 0
 	for ; killed < kills && (until.IsZero() || time.Now().Before(until)); killed++ {
 		role := []string{"send", "receive"}[rand.IntN(2)]
 		time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond)
 		if rand.IntN(4) == 0 {
-			all[role].signal(syscall.SIGSTOP)
+			all[role].Stop()
 			time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond)
 			if rand.IntN(2) == 0 {
-				all[role].signal(syscall.SIGCONT)
+				all[role].Continue()
 			}
 		}
-		all[role].kill()
+		all[role].Kill()
 		if killed%10 == 0 {
 			must(t, r.Check())
 		}
@@ -168,12 +169,12 @@ func TestStreamKill(t *testing.T) {
 	}
 	b.Stop.Store(1)
 	var sent, received uint64
-	fmt.Sscan(all["send"].expect("done"), &sent)
+	fmt.Sscan(all["send"].Expect("done"), &sent)
 	b.Stop.Store(2)
 	// The reader may have read the last one before it could know.
 	w := got(r.Writer())(t)
 	must(t, w.Send(background, message{number: sent + 1, from: b.Writers.Add(1), base: sent + 1}.append(nil)))
-	fmt.Sscan(all["receive"].expect("done"), &received)
+	fmt.Sscan(all["receive"].Expect("done"), &received)
 	if received != sent && received != sent+1 {
 		t.Errorf("sent %d, received %d", sent, received)
 	}
@@ -194,13 +195,13 @@ func TestStream(t *testing.T) {
 	r := got(ring.Create[[]byte]("stream", streamOptions))(t)
 	defer ring.Remove("stream")
 	defer r.Close()
-	w, rd := start(t, "send"), start(t, "receive")
-	w.expect("ready")
-	rd.expect("ready")
+	w, rd := rerun.Start(t, "send"), rerun.Start(t, "receive")
+	w.Expect("ready")
+	rd.Expect("ready")
 
 	// A stopped process keeps its end.
-	for role, p := range map[string]*process{"writer": w, "reader": rd} {
-		p.signal(syscall.SIGSTOP)
+	for role, p := range map[string]*rerun.Process{"writer": w, "reader": rd} {
+		p.Stop()
 		for end := time.Now().Add(500 * time.Millisecond); time.Now().Before(end); time.Sleep(time.Millisecond) {
 			var err error
 			if role == "writer" {
@@ -211,23 +212,26 @@ func TestStream(t *testing.T) {
 			if !errors.Is(err, ring.ErrBusy) {
 				t.Fatalf("the %s of a stopped process: %v", role, err)
 			}
+			if n, err := r.Repair(); n != 0 || err != nil {
+				t.Fatalf("Repair has freed %d ports of a stopped %s, %v", n, role, err)
+			}
 		}
 		before := b.number()
-		p.signal(syscall.SIGCONT)
+		p.Continue()
 		eventually(t, "the stream goes on", func() bool { return b.number() > before })
 	}
 	eventually(t, "records come", func() bool { return b.number() > streamRecords/10 })
 	b.Stop.Store(1)
 	var sent, received uint64
-	fmt.Sscan(w.expect("done"), &sent)
+	fmt.Sscan(w.Expect("done"), &sent)
 	b.Stop.Store(2)
 	last := got(r.Writer())(t)
 	must(t, last.Send(background, message{number: sent + 1, from: b.Writers.Add(1), base: sent + 1}.append(nil)))
-	fmt.Sscan(rd.expect("done"), &received)
+	fmt.Sscan(rd.Expect("done"), &received)
 	if received < sent {
 		t.Errorf("sent %d, received %d", sent, received)
 	}
-	if s := r.Stats(); s.LostWakes != 0 || s.Deaths != 0 || b.Again.Load() != 0 {
+	if s := r.Stats(); s.LostWakes != 0 || s.Deaths != 0 || b.Again.Load() != 0 || s.Latency.Samples() < 100 || s.Latency.Quantile(0.5) == 0 {
 		t.Errorf("%+v, %d twice", s, b.Again.Load())
 	}
 }

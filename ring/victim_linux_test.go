@@ -3,39 +3,29 @@
 package ring_test
 
 import (
-	"fmt"
-	"os"
 	"strconv"
 
 	"github.com/seed-247006a4/shoal/internal/crash"
+	"github.com/seed-247006a4/shoal/internal/rerun"
 )
 
 func init() {
 	// victim OPERATION FIRST KILL performs the operation, whose records have numbers
 	// from FIRST, and dies at its store number KILL.
-	roles["victim"] = func() {
-		first, err := strconv.ParseUint(os.Args[2], 10, 64)
-		check(err)
-		kill, err := strconv.Atoi(os.Args[3])
-		check(err)
-		op := operations[os.Args[1]].prepare(first)
-		say("ready")
-		heard()
+	roles["victim"] = func(args []string) {
+		first, err := strconv.ParseUint(args[1], 10, 64)
+		rerun.Check(err)
+		kill, err := strconv.Atoi(args[2])
+		rerun.Check(err)
+		op := operations[args[0]].prepare(first)
+		rerun.Say("ready")
+		rerun.Hear()
 		crash.Arm(kill)
 		err = op()
 		passed := crash.Passed()
 		crash.Arm(0)
-		check(err)
-		say("done", passed)
-		heard()
+		rerun.Check(err)
+		rerun.Say("done", passed)
+		rerun.Hear()
 	}
-}
-
-// heard waits for a line from the test; at its end the role ends.
-func heard() string {
-	var line string
-	if _, err := fmt.Scanln(&line); err != nil {
-		os.Exit(0)
-	}
-	return line
 }

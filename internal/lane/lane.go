@@ -9,8 +9,13 @@
 //	store the first header      the record, or the run of records, is there
 //	wake readers                they are woken by the writer's death
 //
-// So there is nothing to repair. A new writer walks from the published tail to
-// the first header that is 0. A reader stores its position after it has used a
+// A reader that has set hurry may die in it: the next one finds it set, and makes a
+// barrier before it sleeps as if it had set it itself. A writer in a hurry that dies
+// between the commit and its look at the sleepers has not woken them, as without one.
+//
+// So there is nothing to repair. A new writer walks from the last mark to the first
+// header that is 0, and counts the records on the way: numbers are exact, whoever
+// dies. A reader stores its position after it has used a
 // record; a new reader in its place begins with the record that the dead one had
 // not released.
 //
@@ -33,9 +38,11 @@ const (
 )
 
 // MaxRecord is the longest payload that fits into a lane of size bytes: with its
-// header, and the one behind it, it takes at most half of it, so that it fits
-// wherever the lane wraps.
-func MaxRecord(size uint64) int { return int(size/2 - 2*layout.RecordHeader) }
+// header, its stamp and the header behind it, it takes at most half of it, so that it
+// fits wherever the lane wraps.
+func MaxRecord(size uint64) int {
+	return int(size/2 - 2*layout.RecordHeader - layout.RecordStampSize)
+}
 
 // Lane is a lane in mapped memory.
 type Lane struct {
@@ -57,52 +64,73 @@ func At(b []byte, control, data int, size uint64) (l Lane, err error) {
 	return l, nil
 }
 
-// parse bounds the header at a position: how long its payload is, where the next
-// header is, and whether it is a pad. A header of 0 is the end, and is not asked
+// record is what a header says.
+type record struct {
+	length uint64 // of the payload
+	next   uint64 // position of the next header
+	pad    bool
+	stamp  bool
+}
+
+// parse bounds the header at a position. A header of 0 is the end, and is not asked
 // about here.
-func (l *Lane) parse(pos, header uint64) (n, next uint64, pad bool, err error) {
-	n = header & layout.RecordLength
+func (l *Lane) parse(pos, header uint64) (r record, err error) {
+	r = record{length: header & layout.RecordLength, pad: header&layout.RecordPad != 0, stamp: header&layout.RecordStamp != 0}
 	rest := l.Data.Size() - l.Data.Offset(pos)
-	switch {
-	case header&layout.RecordThere == 0, header&^(layout.RecordThere|layout.RecordPad|layout.RecordLength) != 0:
-	case header&layout.RecordPad != 0 && n == rest-layout.RecordHeader && rest < l.Data.Size()/2: // as no record that did not fit is longer
-		return n, pos + rest, true, nil
-	case header&layout.RecordPad == 0 && n <= uint64(MaxRecord(l.Data.Size())) && layout.RecordSize(n) <= rest:
-		return n, pos + layout.RecordSize(n), false, nil
+	size := layout.RecordSize(r.length)
+	if r.stamp {
+		size += layout.RecordStampSize
 	}
-	return 0, 0, false, l.damaged(pos, header)
+	switch {
+	case header&layout.RecordThere == 0, header&^(layout.RecordThere|layout.RecordPad|layout.RecordStamp|layout.RecordLength) != 0:
+	case r.pad && !r.stamp && r.length == rest-layout.RecordHeader && rest < l.Data.Size()/2: // as no record that did not fit is longer
+		r.next = pos + rest
+		return r, nil
+	case !r.pad && r.length <= uint64(MaxRecord(l.Data.Size())) && size <= rest:
+		r.next = pos + size
+		return r, nil
+	}
+	return record{}, l.damaged(pos, header)
 }
 
 func (l *Lane) damaged(pos, header uint64) error {
 	return fmt.Errorf("at offset %d of the lane (position %d): record header %#x: %w", l.Data.Offset(pos), pos, header, shm.ErrCorrupt)
 }
 
-// End walks from a position, at which a record or the end stands, to the end. It
-// visits every header on the way once, and never more than a lane holds.
-func (l *Lane) End(from uint64) (end uint64, err error) {
-	for pos := from; ; {
-		header := l.Data.Word(pos).Load() // pairs with the store in Commit
+// End walks from a mark to the end. It visits every header on the way once, and
+// never more than a lane holds.
+func (l *Lane) End(from Mark) (end Mark, err error) {
+	for end = from; ; {
+		header := l.Data.Word(end.Position).Load() // pairs with the store in Commit
 		if header == 0 {
-			return pos, nil
+			return end, nil
 		}
-		_, next, _, err := l.parse(pos, header)
+		r, err := l.parse(end.Position, header)
 		if err != nil {
-			return 0, err
+			return Mark{}, err
 		}
-		if pos = next; pos-from > l.Data.Size() {
-			return 0, fmt.Errorf("no end within %d bytes of position %d: %w", l.Data.Size(), from, shm.ErrCorrupt)
+		if end.Position = r.next; end.Position-from.Position > l.Data.Size() {
+			return Mark{}, fmt.Errorf("no end within %d bytes of position %d: %w", l.Data.Size(), from.Position, shm.ErrCorrupt)
+		}
+		if !r.pad {
+			end.Number++
 		}
 	}
 }
 
-// Check reads the lane from a position, and finds the first thing that no writer
-// leaves behind.
+// Check reads the lane from a position, at which a record or the end stands, and
+// finds the first thing that no writer leaves behind.
 func (l *Lane) Check(from uint64) error {
-	tail, claim := l.Control.Tail.Load(), l.Control.Claim.Load()
-	size := l.Data.Size() // the tail is no further behind the end; see Writer.Open
-	if from%8 != 0 || tail%8 != 0 || max(from, tail)-min(from, tail) > size || claim < tail && claim != 0 {
-		return fmt.Errorf("positions: read from %d, tail %d, claimed %d: %w", from, tail, claim, shm.ErrCorrupt)
+	// Claims grow with the marks: each is at most a lane's size behind the last mark.
+	before := l.Control.Claim.Load()
+	last, err := l.LastMark()
+	if err != nil {
+		return err
 	}
-	_, err := l.End(from)
+	after, size := l.Control.Claim.Load(), l.Data.Size()
+	if from%8 != 0 || max(from, last.Position)-min(from, last.Position) > size || before > last.Position+size || after < last.Position {
+		return fmt.Errorf("positions: read from %d, last mark at %d, claimed %d: %w", from, last.Position, after, shm.ErrCorrupt)
+	}
+	_, err = l.End(Mark{Position: from})
 	return err
 }

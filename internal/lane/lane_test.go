@@ -41,7 +41,7 @@ func on(t testing.TB, b []byte) (Lane, *layout.Cursor) {
 
 func writer(t testing.TB, l Lane) *Writer {
 	t.Helper()
-	w, err := NewWriter(l)
+	w, err := NewWriter(l, &l.Control.Data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,14 +72,14 @@ func TestConcurrent(t *testing.T) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() {
-		w, _ := NewWriter(l)
+		w, _ := NewWriter(l, &l.Control.Data)
 		for i := uint64(0); i < records; {
 			for range i%7 + 1 {
 				n := 8 + int(i*31%500)
 				p := w.Reserve(n)
 				for p == nil {
 					w.Commit()
-					w.Open(c.Position.Load())
+					w.Open(c.Position.Load(), w.Needs(n))
 					if p = w.Reserve(n); p == nil {
 						runtime.Gosched()
 					}
@@ -94,7 +94,7 @@ func TestConcurrent(t *testing.T) {
 			w.Commit()
 		}
 	})
-	r := NewReader(l, c, 0)
+	r := NewReader(l, c, new(layout.Latency), 0)
 	for i := uint64(0); i < records; {
 		p, ok, err := r.Peek()
 		if err != nil {
@@ -125,15 +125,15 @@ func TestConcurrent(t *testing.T) {
 // A writer dies at any moment of a run that reaches round the lane: the next one
 // finds the end, whatever has been overwritten. Here it is just forgotten.
 func TestTakeOver(t *testing.T) {
-	for _, lengths := range [][]int{{100}, {0, 1, 300}, {2032}, {500, 2032, 8}} {
+	for _, lengths := range [][]int{{100}, {0, 1, 300}, {2024}, {500, 2024, 8}} {
 		for read := range 3 { // of how many records the reader is behind
 			b := memory(MinSize)
 			l, c := on(t, b)
-			w, r := writer(t, l), NewReader(l, c, 0)
+			w, r := writer(t, l), NewReader(l, c, new(layout.Latency), 0)
 			next, want := 0, 0
 			for round := range 300 {
 				n := lengths[round%len(lengths)]
-				w.Open(c.Position.Load())
+				w.Open(c.Position.Load(), 0)
 				for k := 0; ; k++ { // a run as long as there is room, which is forgotten half-way
 					p := w.Reserve(n)
 					if p == nil {
@@ -148,7 +148,7 @@ func TestTakeOver(t *testing.T) {
 				if w = writer(t, l); w.Position() != end {
 					t.Fatalf("%v, round %d: the next writer begins at %d, the last one has committed up to %d", lengths, round, w.Position(), end)
 				}
-				w.Open(c.Position.Load())
+				w.Open(c.Position.Load(), 0)
 				if p := w.Reserve(n); p != nil {
 					w.Fill(bytes.Repeat([]byte{byte(next)}, n))
 					w.Add(n)
@@ -177,9 +177,9 @@ func TestTakeOver(t *testing.T) {
 // What is cancelled has never been, and comes after nothing.
 func TestCancel(t *testing.T) {
 	l, c := on(t, memory(MinSize))
-	w, r := writer(t, l), NewReader(l, c, 0)
+	w, r := writer(t, l), NewReader(l, c, new(layout.Latency), 0)
 	for i := range 100 {
-		w.Open(c.Position.Load())
+		w.Open(c.Position.Load(), 0)
 		w.Reserve(900)
 		w.Add(900)
 		w.Reserve(900)
@@ -206,20 +206,21 @@ func TestCancel(t *testing.T) {
 func TestDamage(t *testing.T) {
 	for header, at := range map[uint64]uint64{
 		1: 0, layout.RecordPad: 0, layout.RecordThere | 1<<40: 0, layout.RecordThere | layout.RecordLength: 0,
-		layout.RecordThere | 2033: 0, layout.RecordThere | layout.RecordPad | (MinSize - 8): 0,
+		layout.RecordThere | 2025: 0, layout.RecordThere | layout.RecordPad | (MinSize - 8): 0,
 		layout.RecordThere | 2000: MinSize - 1024, layout.RecordThere | layout.RecordPad | 1000: MinSize - 1024,
 		layout.RecordThere | layout.RecordPad | (MinSize/2 - 8): MinSize / 2,
 	} {
 		l, c := on(t, memory(MinSize))
 		l.Data.Word(at).Store(header)
-		r := NewReader(l, c, MinSize+at)
+		l.Control.Claim.Store(MinSize + at)
+		r := NewReader(l, c, new(layout.Latency), MinSize+at)
 		says := fmt.Sprintf("at offset %d of the lane (position %d): record header %#x", at, MinSize+at, header)
 		for who, err := range map[string]error{
 			"Peek":  func() error { _, _, err := r.Peek(); return err }(),
-			"Check": func() error { l.Control.Tail.Store(MinSize + at); return l.Check(MinSize + at) }(),
+			"Check": func() error { l.Control.Marks[0].Position.Store(MinSize + at); return l.Check(MinSize + at) }(),
 			"NewWriter": func() error {
-				l.Control.Tail.Store(MinSize + at)
-				_, err := NewWriter(l)
+				l.Control.Marks[0].Position.Store(MinSize + at)
+				_, err := NewWriter(l, &l.Control.Data)
 				return err
 			}(),
 		} {
@@ -229,14 +230,14 @@ func TestDamage(t *testing.T) {
 		}
 	}
 	l, _ := on(t, memory(MinSize))
-	l.Control.Tail.Store(4)
-	if _, err := NewWriter(l); !errors.Is(err, shm.ErrCorrupt) {
+	l.Control.Marks[0].Position.Store(4)
+	if _, err := NewWriter(l, &l.Control.Data); !errors.Is(err, shm.ErrCorrupt) {
 		t.Error(err)
 	}
 	for pos := uint64(0); pos < MinSize; pos += 8 { // no end anywhere
 		l.Data.Word(pos).Store(layout.RecordThere)
 	}
-	if _, err := l.End(0); !errors.Is(err, shm.ErrCorrupt) {
+	if _, err := l.End(Mark{}); !errors.Is(err, shm.ErrCorrupt) {
 		t.Error(err)
 	}
 }
@@ -246,7 +247,7 @@ func TestDamage(t *testing.T) {
 func FuzzLane(f *testing.F) {
 	l, c := on(f, memory(MinSize))
 	w := writer(f, l)
-	w.Open(0)
+	w.Open(0, 0)
 	for n := range 20 {
 		w.Reserve(n * 9)
 		w.Add(n * 9)
@@ -264,7 +265,7 @@ func FuzzLane(f *testing.F) {
 		b := memory(MinSize)
 		l, c := on(t, b)
 		copy(l.Data.Bytes(0, MinSize), data)
-		l.Control.Tail.Store(tail)
+		l.Control.Marks[0].Position.Store(tail)
 		position &^= 7
 		c.Position.Store(position)
 		inside := func(p []byte) {
@@ -279,7 +280,7 @@ func FuzzLane(f *testing.F) {
 			}
 		}
 		corrupt(l.Check(position))
-		r := NewReader(l, c, position)
+		r := NewReader(l, c, new(layout.Latency), position)
 		for range 2 * MinSize / 8 {
 			p, ok, err := r.Peek()
 			corrupt(err)
@@ -289,10 +290,10 @@ func FuzzLane(f *testing.F) {
 			inside(p)
 			r.Release()
 		}
-		w, err := NewWriter(l)
+		w, err := NewWriter(l, &l.Control.Data)
 		corrupt(err)
 		if err == nil {
-			w.Open(w.Position())
+			w.Open(w.Position(), 0)
 			for n := 0; n < 3000; n += 700 {
 				if n <= MaxRecord(MinSize) {
 					if p := w.Reserve(n); p != nil {

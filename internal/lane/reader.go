@@ -2,6 +2,7 @@ package lane
 
 import (
 	"github.com/seed-247006a4/shoal/internal/layout"
+	"github.com/seed-247006a4/shoal/internal/mem"
 	"github.com/seed-247006a4/shoal/internal/park"
 )
 
@@ -10,20 +11,24 @@ import (
 // use.
 type Reader struct {
 	Lane
-	cursor *layout.Cursor
-	pos    uint64 // of the next header
-	next   uint64 // behind the record that was peeked at; pos if none
-	told   uint64 // the position that the writer has been told
-	length uint64 // of that record's payload
+	cursor  *layout.Cursor
+	latency *layout.Latency
+	limit   uint64 // length of the longest record
+	pos     uint64 // of the next header
+	next    uint64 // behind the record that was peeked at; pos if none
+	told    uint64 // the position that the writer has been told
+	sampled uint64 // behind the last record whose stamp was looked at
+	length  uint64 // of the record that was peeked at
+	hurried bool   // the writer may have left out fences
 
 	messages, bytes uint64 // as counted in the cursor
 }
 
 // NewReader reads from a position at which a record or the end stands. The cursor
-// is where it says how far it is.
-func NewReader(l Lane, cursor *layout.Cursor, pos uint64) *Reader {
-	return &Reader{Lane: l, cursor: cursor, pos: pos, next: pos, told: pos,
-		messages: cursor.Messages.Load(), bytes: cursor.Bytes.Load()}
+// is where it says how far it is, and latency where it counts how long records took.
+func NewReader(l Lane, cursor *layout.Cursor, latency *layout.Latency, pos uint64) *Reader {
+	return &Reader{Lane: l, cursor: cursor, latency: latency, limit: uint64(MaxRecord(l.Data.Size())), pos: pos, next: pos, told: pos, sampled: pos,
+		hurried: l.Control.Hurry.Load() != 0, messages: cursor.Messages.Load(), bytes: cursor.Bytes.Load()}
 }
 
 // Position is where the next record stands.
@@ -32,47 +37,104 @@ func (r *Reader) Position() uint64 { return r.pos }
 // Ready reports whether there is a record, or something that is none.
 func (r *Reader) Ready() bool { return r.Data.Word(r.pos).Load() != 0 }
 
+// Hurry lets the writer commit without a fence: records come so densely that it
+// will be long before we sleep. Only for who is the one reader, and asks ReadyAsleep.
+func (r *Reader) Hurry() {
+	if r.Control.Hurry.Load() == 0 && mem.CanBarrier() {
+		r.hurried = true
+		r.Control.Hurry.Store(1)
+	}
+}
+
+// ReadyAsleep is Ready for a reader who has said that it sleeps.
+//
+// A writer in a hurry stores a record and then looks whether we sleep, but the
+// processor may do that the other way round, and neither would see the other. The
+// barrier orders the two: if the writer looked before it, its record can be seen
+// now; if it looks later, it sees that we sleep. We are careful until something has
+// come, and the writer with it to a commit that heeds the end of the hurry.
+func (r *Reader) ReadyAsleep() bool {
+	if !r.hurried {
+		return r.Ready()
+	}
+	r.Control.Hurry.Store(0)
+	if mem.CanBarrier() {
+		mem.Barrier()
+	}
+	r.hurried = !r.Ready()
+	return !r.hurried
+}
+
+// Received is how many records have been released, and skipped, here and before.
+func (r *Reader) Received() uint64 { return r.messages }
+
 // Peek returns the next record, in place: valid until Release. ok is false at the
 // end. Without a Release in between it returns the same record.
 func (r *Reader) Peek() (p []byte, ok bool, err error) {
-	for {
-		header := r.Data.Word(r.pos).Load() // pairs with the store in Commit: the record is complete
-		if header == 0 {
-			return nil, false, nil
-		}
-		n, next, pad, err := r.parse(r.pos, header)
+	header := r.Data.Word(r.pos).Load() // pairs with the store in Commit: the record is complete
+	// Most headers have no other bit than RecordThere, and are so bounded at once.
+	n := header - layout.RecordThere
+	size := layout.RecordSize(n)
+	if n > r.limit || r.Data.Offset(r.pos)+size > r.Data.Size() {
+		return r.peekSlow(header)
+	}
+	r.next, r.length = r.pos+size, n
+	return r.Data.Bytes(r.pos+layout.RecordHeader, n), true, nil
+}
+
+// peekSlow is Peek for headers that are not what most are.
+func (r *Reader) peekSlow(header uint64) (p []byte, ok bool, err error) {
+	for header != 0 {
+		rec, err := r.parse(r.pos, header)
 		if err != nil {
 			return nil, false, err
 		}
-		if pad {
-			r.pos, r.next = next, next
-			continue
+		if !rec.pad {
+			r.next, r.length = rec.next, rec.length
+			if rec.stamp {
+				r.sample()
+			}
+			return r.Data.Bytes(r.pos+layout.RecordHeader, rec.length), true, nil
 		}
-		r.next, r.length = next, n
-		return r.Data.Bytes(r.pos+layout.RecordHeader, n), true, nil
+		r.pos, r.next = rec.next, rec.next
+		header = r.Data.Word(r.pos).Load() // as in Peek
+	}
+	return nil, false, nil
+}
+
+// sample looks at the stamp of the record that was peeked at, once.
+func (r *Reader) sample() {
+	if r.sampled != r.next {
+		r.sampled = r.next
+		Sample(r.latency, r.Data.Word(r.next-layout.RecordStampSize).Load())
 	}
 }
 
 // Skip goes on behind the record that Peek returned, and tells nobody yet: for
-// reading a run of records that are released together.
+// reading a run of records that are released together. Without a Peek before it
+// does nothing.
 func (r *Reader) Skip() {
+	if r.pos == r.next {
+		return
+	}
 	r.messages++
 	r.bytes += r.length
 	r.pos = r.next
 }
 
+// Owing reports whether so much has been skipped that it should be released.
+func (r *Reader) Owing() bool { return r.pos-r.told >= r.Data.Size()/8 }
+
 // Release gives back what Peek returned, and all before it. A reader that comes
 // after our death begins behind it. The writer learns of it in time: now and then,
 // and at the latest when Rest is called.
 func (r *Reader) Release() {
-	if r.pos != r.next {
-		r.Skip()
-	}
-	if r.pos-r.told >= r.Data.Size()/8 {
+	r.Skip()
+	if r.Owing() {
 		r.tell()
 	} else {
-		// Before the writer may overwrite what we have read: pairs with its load in
-		// slowest. Not for a writer who sleeps: tell is.
+		// Before the writer may overwrite what we have read: pairs with its load of the
+		// position. Not for a writer who sleeps: tell is.
 		r.cursor.Position.Release(r.pos)
 	}
 	r.cursor.Messages.Release(r.messages)
@@ -89,6 +151,9 @@ func (r *Reader) Rest() {
 func (r *Reader) tell() {
 	r.told = r.pos
 	r.cursor.Position.Store(r.pos) // a fence: pairs with the sleeping writer's second look
-	(*park.EventCount)(&r.Control.Space).Notify()
+	if r.Control.Space.Load()&sleeps != 0 {
+		(*park.EventCount)(&r.Control.Space).Notify()
+		add(&r.cursor.Wakes)
+	}
 	r.cursor.Active.Release(now())
 }

@@ -1,78 +1,114 @@
 package lane
 
 import (
-	"fmt"
-	"time"
-
 	"github.com/seed-247006a4/shoal/internal/layout"
-	"github.com/seed-247006a4/shoal/internal/park"
-	"github.com/seed-247006a4/shoal/shm"
+	"github.com/seed-247006a4/shoal/internal/mem"
 )
+
+// stampEvery is how many records there are for one with a stamp, if nobody sleeps.
+// A stamp costs two looks at the clock, 50 to 100 ns together: at 25 million records
+// a second a two-hundredth of the time.
+const stampEvery = 512
 
 // Writer appends to a lane. It belongs to whoever owns the lane, and is not safe
 // for concurrent use.
 type Writer struct {
 	Lane
-	pos   uint64 // of the next header
-	limit uint64 // what lies below may be written
-	tail  uint64 // as published
+	data  *mem.Uint32 // the event count at which readers sleep
+	rest  *mem.Uint32 // see WakeFew
+	pos   uint64      // of the next header
+	limit uint64      // what lies below may be written
+	mark  Mark        // the last one
+	stamp uint64      // bytes of the next record's stamp: 0 or RecordStampSize
 
-	first  uint64 // the run: position of its first header, which is stored last
-	header uint64 // that header; 0 when no run is open
-	added  uint64 // records in it
-	length uint64 // of their payloads
+	first   uint64 // the run: position of its first header, which is stored last
+	header  uint64 // that header; 0 when no run is open
+	added   uint64 // records in it
+	length  uint64 // of their payloads
+	stamped uint64 // number of the record that had the last stamp
 
-	messages, bytes uint64 // as counted in the lane
+	messages, bytes uint64 // as counted in the lane; messages is the next record's number
 }
 
 // NewWriter takes a lane over, after its last writer has gone: it finds the end of
-// what that one committed. The published tail is at most a lane's size behind
-// everything that was written: see Open.
-func NewWriter(l Lane) (*Writer, error) {
-	w := &Writer{Lane: l, messages: l.Control.Messages.Load(), bytes: l.Control.Bytes.Load()}
-	tail := l.Control.Tail.Load()
-	if tail%8 != 0 {
-		return nil, fmt.Errorf("tail %d is not a multiple of 8: %w", tail, shm.ErrCorrupt)
-	}
-	end, err := l.End(tail)
+// what that one committed. Readers sleep at the event count data.
+func NewWriter(l Lane, data *mem.Uint32) (*Writer, error) {
+	last, err := l.LastMark()
 	if err != nil {
 		return nil, err
 	}
-	w.pos, w.tail = end, end
-	l.Control.Tail.Store(end)
+	end, err := l.End(last)
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{Lane: l, data: data, pos: end.Position, mark: last, stamp: layout.RecordStampSize,
+		stamped: end.Number, messages: end.Number, bytes: l.Control.Bytes.Load()}
+	l.Control.Messages.Store(w.messages)
 	return w, nil
 }
 
 // Position is where the next record will stand.
 func (w *Writer) Position() uint64 { return w.pos }
 
-// Open lets the writer go on up to a lane's size behind the position of the
-// slowest reader it waits for. It claims that much.
+// Open lets the writer go on up to a lane's size behind the position of the slowest
+// reader it waits for, if that is as far as need, or nearly so. It claims that much.
 // Preconditions: slowest is at most what has been committed.
-func (w *Writer) Open(slowest uint64) {
-	limit := slowest + w.Data.Size()
+func (w *Writer) Open(slowest, need uint64) {
+	size := w.Data.Size()
+	limit := slowest + size
+	// The next writer begins at the last mark, so what is written until then must not
+	// reach round to it. Marks are rare, and so that they stay so we rather do without
+	// the last eighth.
+	if limit-w.mark.Position > size {
+		if w.mark.Position+size < need && need <= limit {
+			w.Publish()
+		}
+		limit = min(limit, w.mark.Position+size)
+	}
 	if limit <= w.limit {
 		return
 	}
-	// The next writer begins at the tail, so what is written until then must not
-	// reach round to it.
-	if limit-w.tail > w.Data.Size() {
-		w.Publish()
-	}
 	w.limit = limit
-	w.Control.Claim.Store(limit) // before the overwriting; pairs with the load in Reader.lapped
+	w.Control.Claim.Store(limit) // before the overwriting; pairs with the load in Intact
 }
+
+// Room is how many bytes there are up to the limit.
+func (w *Writer) Room() uint64 { return w.limit - w.pos }
 
 // Reserve returns the place for a payload of n bytes, or nil if there is no room
 // below the limit: then Open it, or wait. Add follows, and then Commit. What is
 // reserved and not added is forgotten by the next Reserve.
 // Preconditions: n is at most MaxRecord.
 func (w *Writer) Reserve(n int) []byte {
-	size := layout.RecordSize(uint64(n))
+	size := layout.RecordSize(uint64(n)) + w.stamp
 	if w.Data.Offset(w.pos)+size > w.Data.Size() || w.pos+size+layout.RecordHeader > w.limit {
 		return w.reserveSlow(n)
 	}
 	return w.Data.Bytes(w.pos+layout.RecordHeader, uint64(n))
+}
+
+// Append is Reserve, Fill and Add in one, for a whole payload; it reports whether
+// there was room.
+func (w *Writer) Append(p []byte) bool {
+	n := uint64(len(p))
+	size := layout.RecordSize(n)
+	if w.stamp != 0 || w.Data.Offset(w.pos)+size > w.Data.Size() || w.pos+size+layout.RecordHeader > w.limit {
+		return w.appendSlow(p)
+	}
+	w.Data.Copy(w.pos+layout.RecordHeader, p)
+	w.add(layout.RecordThere|n, size)
+	w.added++
+	w.length += n
+	return true
+}
+
+func (w *Writer) appendSlow(p []byte) bool {
+	if w.Reserve(len(p)) == nil {
+		return false
+	}
+	w.Fill(p)
+	w.Add(len(p))
+	return true
 }
 
 // Fill copies a payload to the place that was reserved for it.
@@ -81,7 +117,7 @@ func (w *Writer) Fill(p []byte) { w.Data.Copy(w.pos+layout.RecordHeader, p) }
 
 // Needs is the position that the limit must reach for a payload of n bytes.
 func (w *Writer) Needs(n int) uint64 {
-	size := layout.RecordSize(uint64(n))
+	size := layout.RecordSize(uint64(n)) + w.stamp
 	if rest := w.Data.Size() - w.Data.Offset(w.pos); size > rest {
 		size += rest // the rest becomes a pad
 	}
@@ -101,9 +137,19 @@ func (w *Writer) reserveSlow(n int) []byte {
 // but nobody sees it before Commit.
 // Preconditions: n is at most what was reserved.
 func (w *Writer) Add(n int) {
-	w.add(layout.RecordThere|uint64(n), layout.RecordSize(uint64(n)))
+	if w.stamp != 0 {
+		w.addStamped(uint64(n))
+	} else {
+		w.add(layout.RecordThere|uint64(n), layout.RecordSize(uint64(n)))
+	}
 	w.added++
 	w.length += uint64(n)
+}
+
+func (w *Writer) addStamped(n uint64) {
+	w.Data.Put(w.pos+layout.RecordSize(n), now())
+	w.add(layout.RecordThere|layout.RecordStamp|n, layout.RecordSize(n)+layout.RecordStampSize)
+	w.stamp, w.stamped = 0, w.messages
 }
 
 // Run is how many bytes the run takes that has not been committed yet.
@@ -133,20 +179,28 @@ func (w *Writer) Commit() {
 	}
 	// The end must be there before a reader can get to it.
 	w.Data.Put(w.pos, 0)
-	w.Data.Word(w.first).Store(w.header) // pairs with the load in Reader.Peek
+	if w.Control.Hurry.Load() != 0 && mem.Fenceless() {
+		// The reader makes the fence that is missing here: see Reader.ReadyAsleep.
+		w.Data.Word(w.first).Release(w.header)
+	} else {
+		w.Data.Word(w.first).Store(w.header) // pairs with the load in Reader.Peek
+	}
 	w.header = 0
 	// Pairs with the compare-and-swap of who goes to sleep: see EventCount.Notify.
-	if w.Control.Data.Load()&sleeps != 0 {
+	if w.data.Load()&sleeps != 0 {
 		w.wake()
 	}
-	// What has been committed counts, also if we die before it is counted: the
-	// counters are for people.
+	// What has been committed counts, also if we die before it is counted: the next
+	// writer counts again from the last mark.
 	w.messages += w.added
 	w.bytes += w.length
 	w.added, w.length = 0, 0
 	w.Control.Messages.Release(w.messages)
 	w.Control.Bytes.Release(w.bytes)
-	if w.pos-w.tail >= w.Data.Size()/8 {
+	if w.messages-w.stamped >= stampEvery {
+		w.stamp = layout.RecordStampSize
+	}
+	if w.pos-w.mark.Position >= w.Data.Size()/8 {
 		w.Publish()
 	}
 }
@@ -154,15 +208,16 @@ func (w *Writer) Commit() {
 // sleeps is the bit of an event count that says that somebody sleeps.
 const sleeps = 1
 
-// wake wakes readers. That costs a system call, so a look at the clock does not
-// matter.
+// wake wakes readers. That costs a system call, so looks at the clock do not matter.
 func (w *Writer) wake() {
-	(*park.EventCount)(&w.Control.Data).Notify()
+	w.notify()
+	add(&w.Control.Wakes)
 	w.Control.Active.Release(now())
+	w.stamp = layout.RecordStampSize
 }
 
-// now is the time as counters have it.
-func now() uint64 { return uint64(time.Now().UnixNano()) }
+// add counts in a counter that nobody else changes.
+func add(counter *mem.Uint64) { counter.Release(counter.Load() + 1) }
 
 // Cancel takes back what has been added since the last Commit.
 func (w *Writer) Cancel() {
@@ -172,10 +227,15 @@ func (w *Writer) Cancel() {
 	}
 }
 
-// Publish tells everybody where the end of what has been committed is: those who
-// join late, and tools.
+// Publish marks the end of what has been committed: for the next writer, for those
+// who join late, and for tools. A death before the last store leaves the marks as
+// they were, since what is being written is no mark yet.
 func (w *Writer) Publish() {
-	w.tail = w.Committed()
-	w.Control.Tail.Store(w.tail)
+	w.mark = Mark{w.Committed(), w.messages}
+	k := w.Control.Marked.Load() + 1
+	at := &w.Control.Marks[k%layout.Marks]
+	at.Position.Store(w.mark.Position)
+	at.Number.Store(w.mark.Number)
+	w.Control.Marked.Store(k) // pairs with the loads in Lane.mark
 	w.Control.Active.Release(now())
 }

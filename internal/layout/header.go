@@ -32,12 +32,14 @@ const (
 	KindBarrier   Kind = 6
 	KindOnce      Kind = 7
 	KindRing      Kind = 16
+	KindTopic     Kind = 17
+	KindQueue     Kind = 18
 )
 
 var kindNames = map[Kind]string{
 	KindMutex: "mutex", KindRWMutex: "rwmutex", KindCond: "cond", KindSemaphore: "semaphore",
 	KindEvent: "event", KindBarrier: "barrier", KindOnce: "once",
-	KindRing: "ring",
+	KindRing: "ring", KindTopic: "topic", KindQueue: "queue",
 }
 
 // String returns the kind's name: "mutex".

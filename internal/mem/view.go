@@ -65,3 +65,10 @@ func (v View) Copy(pos uint64, p []byte) {
 	copy(v.Bytes(pos, uint64(len(p))), p)
 	crash.Point()
 }
+
+// Copy copies p to dst, which lies in shared memory, as plain memory; see
+// [View.Put]. Both have the same length.
+func Copy(dst, p []byte) {
+	copy(dst, p)
+	crash.Point()
+}

@@ -48,6 +48,21 @@ func (t *Table) Settle(o layout.Owner) (current, valid bool) {
 	return current, valid
 }
 
+// SettleAll settles every member, and reports whether any has been found dead by
+// this call. Cost, while nobody dies: a load for each slot.
+func (t *Table) SettleAll() (died bool) {
+	for slot := range t.bells {
+		if rung(t.bells[slot].Word.Load()) {
+			o := ownerIn(slot, t.slots[slot].Claim.Load())
+			if o != 0 {
+				current, _ := t.Settle(o)
+				died = died || !current
+			}
+		}
+	}
+	return died
+}
+
 // Block registers a place where a goroutine of this process is about to wait.
 // From now on the place is told when members go. After it the goroutine must
 // look once more before it sleeps. Unblock follows.

@@ -35,6 +35,9 @@ func (*Table) Current(layout.Owner) (current, valid bool) { return false, false 
 // Settle reports whether the owner is still alive.
 func (*Table) Settle(layout.Owner) (current, valid bool) { return false, false }
 
+// SettleAll finds nobody.
+func (*Table) SettleAll() bool { return false }
+
 // Block registers a place.
 func (*Table) Block(Place) {}
 

@@ -32,6 +32,15 @@ type Spinner struct{}
 // Spin looks once.
 func (*Spinner) Spin(ready func() bool) bool { return ready() }
 
+// Follower looks a while before somebody who follows a stream sleeps.
+type Follower struct{}
+
+// Spin looks once.
+func (*Follower) Spin(_ uint64, ready func() bool) bool { return ready() }
+
+// Dense reports nothing.
+func (*Follower) Dense() bool { return false }
+
 // Wait fails.
 func Wait(context.Context, *mem.Uint32, uint32) (lost bool, err error) {
 	return false, errors.ErrUnsupported
