@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -39,19 +40,17 @@ type reading struct {
 
 // marked reports whether bytes begin like a Shoal object, or like a segment that
 // a program has put a member table into. An object whose first word is damaged
-// is still known by its table.
+// is still known by its table. The bytes may lie anywhere: they need not be aligned.
 func marked(b []byte) bool {
 	return hasHeader(b) || hasTable(b, 0) || hasTable(b, layout.HeaderSize)
 }
 
 func hasHeader(b []byte) bool {
-	h, err := mem.At[layout.Header](b, 0)
-	return err == nil && h.Magic.Load() == layout.Magic
+	return len(b) >= layout.HeaderSize && binary.LittleEndian.Uint64(b) == layout.Magic
 }
 
 func hasTable(b []byte, offset int) bool {
-	t, err := mem.At[layout.Members](b, offset)
-	return err == nil && t.Magic.Load() == layout.MembersMagic
+	return len(b) >= offset+layout.MembersSize && binary.LittleEndian.Uint32(b[offset:]) == layout.MembersMagic
 }
 
 // headSize is how many bytes marked wants to see.
@@ -127,6 +126,7 @@ func (r *reading) header(b []byte) bool {
 		return false
 	}
 	r.offset = int64(h.Body)
+	r.Structure.body = r.offset
 	return true
 }
 

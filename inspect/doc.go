@@ -8,7 +8,9 @@
 //	}
 //
 // It sees the objects of every program: System V segments, semaphore sets and
-// message queues, POSIX objects, named semaphores and message queues. Looking
+// message queues, POSIX objects, named semaphores and message queues. Of Shoal's own
+// it tells what they say of themselves: who takes part, who has what, and, of rings,
+// topics and queues, what goes through them ([Flow]) and who is how far behind. Looking
 // changes nothing, not even a time of last use.
 //
 // A picture is of one moment and of one IPC and mount namespace. Holders are

@@ -1,14 +1,17 @@
 package inspect_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"time"
 
 	"github.com/seed-247006a4/shoal/inspect"
 	"github.com/seed-247006a4/shoal/pshared"
+	"github.com/seed-247006a4/shoal/queue"
 	"github.com/seed-247006a4/shoal/shm"
 	"github.com/seed-247006a4/shoal/sysv"
+	"github.com/seed-247006a4/shoal/topic"
 )
 
 // What exists, and what has become of it.
@@ -148,4 +151,87 @@ func ExampleSemaphoreState() {
 	// Output:
 	// 0 3 0
 	// 1 0 0
+}
+
+// What goes through a topic, and who is how far behind.
+func ExampleFlow() {
+	t, err := topic.OpenOrCreate[int64]("example", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer topic.Remove("example")
+	defer t.Close()
+	pub, _ := t.Publisher()
+	t.Subscribe(&topic.SubscribeOptions{Name: "ledger"})
+	pub.Send(context.Background(), 42)
+
+	s, err := inspect.Look("example")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	f := s.Flow
+	fmt.Println(s.Kind, "of", f.Schema.Type().Kind, "sent", f.Sent, "unread", f.Unread)
+	var sender inspect.Sender = f.Senders[0]
+	fmt.Println("publisher", sender.Number, sender.Alive, sender.Sent)
+	var receiver inspect.Receiver = f.Receivers[0]
+	fmt.Println("subscriber", receiver.Name, receiver.State)
+	for _, lag := range receiver.Lags {
+		var behind inspect.Lag = lag
+		fmt.Println("behind publisher", behind.Publisher, "by", behind.Records)
+	}
+	// Output:
+	// topic of int64 sent 1 unread 1
+	// publisher 0 true 1
+	// subscriber ledger reliable
+	// behind publisher 0 by 1
+}
+
+// Who has a message in hand?
+func ExampleHolding() {
+	ctx := context.Background()
+	q, err := queue.OpenOrCreate[int64]("example", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer queue.Remove("example")
+	defer q.Close()
+	q.Send(ctx, 42)
+	q.Receive(ctx)
+
+	s, err := inspect.Look("example")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, h := range s.Flow.Holdings {
+		var holding inspect.Holding = h
+		fmt.Println(holding.PID == os.Getpid(), holding.Alive, holding.Deliveries)
+	}
+	// Output: true true 1
+}
+
+// How long did records take?
+func ExampleLatency() {
+	var l inspect.Latency
+	l.Buckets[10] = 99 // as counted in the object
+	l.Buckets[40] = 1
+	fmt.Println(l.Samples(), l.Quantile(0.5), l.Quantile(1))
+	// Output: 100 224ns 40.96µs
+}
+
+// Nothing is wrong with it.
+func ExampleCheck() {
+	q, err := queue.OpenOrCreate[int64]("example", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer queue.Remove("example")
+	defer q.Close()
+	s, err := inspect.Check("example")
+	fmt.Println(s.Kind, s.Damage, err)
+	// Output: queue [] <nil>
 }

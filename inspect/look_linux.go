@@ -16,8 +16,9 @@ import (
 
 // look reads what a POSIX object or file says of itself; nil if it is nothing of
 // Shoal's. It reads before it maps: to read a mapping of what was never written
-// would make the kernel reserve memory for it.
-func look(a shm.Address) (*Structure, error) {
+// would make the kernel reserve memory for it. A thorough look goes through all that is
+// in a ring, a topic or a queue.
+func look(a shm.Address, thorough bool) (*Structure, error) {
 	f, err := openToLook(a)
 	if err != nil {
 		return nil, err
@@ -36,7 +37,11 @@ func look(a shm.Address) (*Structure, error) {
 		return nil, err
 	}
 	defer seg.Close()
-	return examine(seg)
+	s, err := examine(seg)
+	if s != nil && err == nil {
+		err = s.flow(a.String(), thorough)
+	}
+	return s, err
 }
 
 // openToLook opens a file for reading without a trace in its times, where the

@@ -8,7 +8,7 @@ import (
 	"github.com/seed-247006a4/shoal/shm"
 )
 
-func look(shm.Address) (*Structure, error) { return nil, errors.ErrUnsupported }
+func look(shm.Address, bool) (*Structure, error) { return nil, errors.ErrUnsupported }
 
 func lookAtSemaphore(shm.Address) (SemaphoreState, error) {
 	return SemaphoreState{}, errors.ErrUnsupported

@@ -48,7 +48,8 @@ func (t Type) String() string {
 //	InUse    yes      yes     any        any
 //	Idle     yes      no      alive *    > 0     * or out of sight; or what is to be found as it was left: a
 //	                                               semaphore, a Shoal event, once, or lock whose owner died;
-//	                                               or the lock file of a segment that exists
+//	                                               a ring, topic or queue in which there is something
+//	                                               that somebody is still to have; or the lock file of a segment that exists
 //	Orphan   yes      no      dead **    > 0     ** or nobody recorded it (POSIX)
 //	Damaged  yes      no      not alive  0
 //	Removed  no       yes     any        any

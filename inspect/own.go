@@ -66,7 +66,7 @@ func addOwn(objects []Object, infos map[string]shm.Address, segments []sysv.ShmI
 
 // read fills Structure, and what follows from it.
 func (o *Object) read(a shm.Address) {
-	if o.Structure, o.Unread = look(a); o.Structure == nil {
+	if o.Structure, o.Unread = look(a, false); o.Structure == nil {
 		return
 	}
 	o.Own = true
@@ -78,7 +78,8 @@ func (o *Object) read(a shm.Address) {
 
 // Look returns what the Shoal object at a POSIX address or file, which may be a
 // bare name, says of itself; nil without an error if nothing of Shoal's is there.
-// It is [Find] without asking every process: some ten system calls.
+// It is [Find] without asking every process: some ten system calls, and for what has a
+// [Flow] some twenty.
 func Look(addr string) (*Structure, error) {
 	addr, err := Resolve(addr)
 	if err != nil {
@@ -91,7 +92,7 @@ func Look(addr string) (*Structure, error) {
 	if a.Kind() != shm.POSIX && a.Kind() != shm.File {
 		return nil, nil
 	}
-	return look(a)
+	return look(a, false)
 }
 
 // SemaphoreName returns the name by which sem_open(3) finds a POSIX semaphore:

@@ -90,23 +90,27 @@ func Find(addr string) (o Object, partial string, err error) {
 			found.Semaphores = []SemaphoreState{s}
 		}
 	case info.Address.Kind() == shm.SysV:
-		found.readAttached()
+		found.readAttached(false)
 	}
 	return *found, partial, nil
 }
 
 // readAttached looks into a System V segment that has a lock file, and so members.
-func (o *Object) readAttached() {
+// thorough is as for look.
+func (o *Object) readAttached(thorough bool) {
 	if _, err := shm.Stat(lockFileName(o.ID)); err != nil {
 		return
 	}
-	seg, err := shm.Open(shm.IDAddress(sysv.ShmID(o.ID)).String(), &shm.Options{ReadOnly: true})
+	addr := shm.IDAddress(sysv.ShmID(o.ID)).String()
+	seg, err := shm.Open(addr, &shm.Options{ReadOnly: true})
 	if err != nil {
 		o.Unread = err
 		return
 	}
 	defer seg.Close()
-	o.Structure, o.Unread = examine(seg)
+	if o.Structure, o.Unread = examine(seg); o.Structure != nil && o.Unread == nil {
+		o.Unread = o.Structure.flow(addr, thorough)
+	}
 	if o.Structure != nil && o.Structure.Kind != "" {
 		o.Own = true
 	}

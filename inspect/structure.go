@@ -18,8 +18,11 @@ type Structure struct {
 	Creator int         `json:"creator_pid,omitempty"` // process that made it, as that saw itself
 	Created time.Time   `json:"created,omitzero"`      // when
 	Members *Membership `json:"members,omitempty"`     // nil if damaged, or out of reach
-	State   *Primitive  `json:"state,omitempty"`       // nil if damaged, or of a kind that this program does not know
+	State   *Primitive  `json:"state,omitempty"`       // of a primitive; nil if damaged, or of another kind
+	Flow    *Flow       `json:"flow,omitempty"`        // of a ring, topic or queue; nil if damaged, out of reach, or of another kind
 	Damage  []Damage    `json:"damage,omitempty"`      // what cannot be as it is
+
+	body int64 // offset of what the object holds
 }
 
 // Damage is a place in an object that contradicts its format.
@@ -122,13 +125,16 @@ func (s *Structure) remembers() bool {
 	case "semaphore", "event", "once":
 		return true
 	}
-	return s.State != nil && s.State.OwnerDied()
+	return s.State != nil && s.State.OwnerDied() || s.Flow != nil && s.Flow.owed(s.Kind) != ""
 }
 
 // memory says why an object that remembers is kept.
 func (s *Structure) memory() string {
 	if s.State != nil && s.State.OwnerDied() {
 		return fmt.Sprintf("an owner of this %s died, which the next one must hear; if nobody will, remove it by name", s.Kind)
+	}
+	if s.Flow != nil {
+		return fmt.Sprintf("unused, but %s; if nobody is to come, remove it by name", s.Flow.owed(s.Kind))
 	}
 	return "unused, but its state may be meant for its next user; if it is garbage, remove it by name"
 }

@@ -34,7 +34,9 @@ type Verdict struct {
 // Never garbage are semaphores, semaphore sets and message queues, and Shoal
 // events and onces: they are made to wait, unused, for their next user, and the
 // kernel does not say who that may be. Nor is a Shoal lock whose owner died, for
-// the next one must hear of it. Their owner removes them by name.
+// the next one must hear of it, nor a ring or queue with records that nobody has
+// received, nor a topic with a subscription that waits for its process. Their owner
+// removes them by name.
 //
 // The verdict is about the moment at which o was looked at. To act on it use
 // shm.RemoveUnused, which lets the kernel judge again, for every process of the

@@ -61,6 +61,7 @@ Exit codes: 0 ok, 1 failure or findings, 2 usage, 3 not found, 4 would block
 or timed out, 5 incompatible or corrupt, 6 permission.`,
 		Example: `  shoal write sysv:0x1234 --create --size 1024 "Hello, Shared Memory!"
   shoal read sysv:0x1234 --string
+  seq 1000000 | shoal pub lines --create    # shoal sub lines, elsewhere
   shoal ls
   shoal who /my_shm
   shoal rm sysv:0x1234`,
@@ -79,8 +80,10 @@ or timed out, 5 incompatible or corrupt, 6 permission.`,
 		c.createCommand(), c.writeCommand(), c.readCommand(),
 		c.lsCommand(), c.statCommand(), c.whoCommand(),
 		c.rmCommand(), c.gcCommand(), c.doctorCommand(),
+		c.pubCommand(), c.subCommand(), c.sendCommand(), c.recvCommand(),
+		c.watchCommand(), c.checkCommand(), c.schemaCommand(),
 		c.semCommand(), c.lockCommand(),
-		c.demoCommand(), c.versionCommand(), c.manCommand(),
+		c.demoCommand(), c.benchCommand(), c.versionCommand(), c.manCommand(),
 	)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

@@ -53,18 +53,6 @@ func completeAll(_ *cobra.Command, args []string, begun string) ([]string, cobra
 	return found.answer()
 }
 
-// completeMutexes completes names of live Shoal mutexes.
-func completeMutexes(_ *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
-	found := candidates{given: args, begun: begun}
-	infos, _ := shm.List()
-	for _, info := range infos {
-		if name, kind := shoalObject(info.Address.String()); name != "" && kind == "mutex" {
-			found.add(name, kind)
-		}
-	}
-	return found.answer()
-}
-
 // completeSemaphores completes names of POSIX semaphores and keys of System V
 // sets.
 func completeSemaphores(_ *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
@@ -121,5 +109,19 @@ func (c *candidates) answer() ([]string, cobra.ShellCompDirective) {
 func noCompletion(cmd *cobra.Command, flags ...string) {
 	for _, f := range flags {
 		must(cmd.RegisterFlagCompletionFunc(f, cobra.NoFileCompletions))
+	}
+}
+
+// completeKinds completes names of live Shoal objects of some kinds.
+func completeKinds(kinds ...string) completion {
+	return func(_ *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+		found := candidates{given: args, begun: begun}
+		infos, _ := shm.List()
+		for _, info := range infos {
+			if name, kind := shoalObject(info.Address.String()); name != "" && slices.Contains(kinds, kind) {
+				found.add(name, kind)
+			}
+		}
+		return found.answer()
 	}
 }

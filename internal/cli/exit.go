@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-247006a4/shoal/pshared"
 	"github.com/seed-247006a4/shoal/shm"
+	"github.com/seed-247006a4/shoal/topic"
 )
 
 // Code is an exit code of the command.
@@ -17,7 +18,7 @@ type Code = int
 // The exit codes.
 const (
 	OK           Code = 0
-	Failure      Code = 1 // it did not work, or doctor found a problem
+	Failure      Code = 1 // it did not work, or doctor or check has found something
 	Usage        Code = 2 // the command line makes no sense
 	NotFound     Code = 3 // there is no such object or process
 	WouldBlock   Code = 4 // it would have had to wait, or waited as long as it may
@@ -49,10 +50,11 @@ func codeOf(err error) Code {
 		return Usage
 	case errors.Is(err, fs.ErrNotExist):
 		return NotFound
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.EAGAIN):
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.EAGAIN),
+		errors.Is(err, topic.ErrBusy), errors.Is(err, topic.ErrFull), errors.Is(err, topic.ErrNoSlot):
 		return WouldBlock
 	case errors.Is(err, shm.ErrNotSized), errors.Is(err, shm.ErrTooSmall), errors.Is(err, shm.ErrFault),
-		errors.Is(err, shm.ErrCorrupt), errors.Is(err, shm.ErrVersion), errors.Is(err, shm.ErrKind),
+		errors.Is(err, shm.ErrCorrupt), errors.Is(err, shm.ErrVersion), errors.Is(err, shm.ErrKind), errors.Is(err, shm.ErrTypeMismatch),
 		errors.Is(err, pshared.ErrNotRecoverable), errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ELOOP):
 		return Incompatible
 	case errors.Is(err, fs.ErrPermission):

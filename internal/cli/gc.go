@@ -33,7 +33,9 @@ objects of other programs go as well. Some of them leave memory behind on
 purpose, for their next run: look at --dry-run first.
 
 Semaphores, semaphore sets and message queues never go: they are made to wait
-unused. Remove such a one by name, with shoal rm.
+unused. Nor does a ring or queue with records that somebody is still to have, or
+a topic with a subscription that waits for its process. Remove such a one by
+name, with shoal rm.
 
 The kernel has the last word: a segment with an attachment, or an object that
 any process of the machine, in whatever container, has open or mapped is not

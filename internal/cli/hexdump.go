@@ -18,7 +18,11 @@ import (
 // A line like the one before it is not printed; a star stands for one or more.
 func hexDump(w io.Writer, r io.Reader, offset int64) error {
 	const width = 16
-	in := bufio.NewReaderSize(r, chunk)
+	size := chunk
+	if known, ok := r.(interface{ Len() int }); ok {
+		size = min(size, max(known.Len(), width))
+	}
+	in := bufio.NewReaderSize(r, size)
 	out := bufio.NewWriter(w)
 	var line, last [width]byte
 	starred := false

@@ -90,7 +90,7 @@ func completeLock(cmd *cobra.Command, args []string, begun string) ([]string, co
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
-	return completeMutexes(cmd, args, begun)
+	return completeKinds("mutex")(cmd, args, begun)
 }
 
 // take locks the mutex, and says so if its last owner died. It waits no longer
@@ -145,14 +145,15 @@ func (c *command) cannotRun(name string, err error) error {
 	return reported{notExecutable}
 }
 
-// runUnder runs a command with our streams and returns its exit code. What ends us
-// ends it.
-func (c *command) runUnder(path string, args []string) (Code, error) {
+// runUnder runs a command with our streams, and more in its environment, and returns its
+// exit code. What ends us ends it.
+func (c *command) runUnder(path string, args []string, more ...string) (Code, error) {
 	// The kernel sends the death signal when the thread that has started the
 	// command ends: this goroutine keeps it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	child := &exec.Cmd{Path: path, Args: args, Stdin: c.stdin, Stdout: c.stdout, Stderr: c.stderr, SysProcAttr: diesWithUs()}
+	child.Env = append(os.Environ(), more...)
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, passedOn...)
 	defer signal.Stop(signals)

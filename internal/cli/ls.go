@@ -20,12 +20,20 @@ func (c *command) lsCommand() *cobra.Command {
 System V and POSIX memory, semaphores and message queues.
 
 Shoal objects stand there by their bare names, with MEMBERS: how many take part
-and how many could; "dead" are those whose slots nobody has cleared yet.
+and how many could; "dead" are those whose slots nobody has cleared yet. Of
+rings, topics and queues it tells
+
+  RECORDS   their type: bytes, or a name for each field
+  FILL      how much is in use; of a topic, how far the last subscriber is
+            behind that publishers wait for, as a part of a lane
+  RATE      records sent a second, in the fifth of a second in which it looks
+  PUB/SUB   live publishers and subscribers, or writers and readers
+  REPAIRS   how often something was taken over from the dead
 
 STATE is
   in use    a process has it mapped, attached or open
   idle      nobody uses it, but its creator lives; or it waits for its next
-            user: a semaphore, an event, a lock whose owner died
+            user: a semaphore, an event, a lock whose owner died, unread records
   orphan    nobody uses it, and its creator is dead or nobody recorded one
   removed   it has no name any more, and lives until its last user lets go
   damaged   it has size 0, and nobody uses it: its creator died half-way
@@ -55,7 +63,7 @@ none.`,
 			}
 			if len(s.Objects) == 0 {
 				c.say("no shared objects")
-			} else if err := c.printObjects(s); err != nil {
+			} else if err := c.printObjects(s, measureRates(s)); err != nil {
 				return err
 			}
 			c.sayPartial(s.Partial)
@@ -71,24 +79,38 @@ func (c *command) sayPartial(why string) {
 	}
 }
 
-func (c *command) printObjects(s *inspect.Snapshot) error {
+func (c *command) printObjects(s *inspect.Snapshot, rates map[string]float64) error {
 	p := newPalette(c.stdout)
 	columns := []column{
 		{title: "ADDRESS", cut: 24},
 		{title: "TYPE", missing: 1},
 		{title: "SIZE", right: true},
-		{title: "RESIDENT", right: true, missing: 4},
-		{title: "MODE", missing: 3},
+		{title: "RESIDENT", right: true, missing: 9},
+		{title: "MODE", missing: 8},
 		{title: "OWNER", cut: 5},
 		{title: "CREATOR"},
 		{title: "HELD BY"},
 		{title: "AGE", right: true},
 		{title: "STATE"},
 	}
-	// Where nothing has members nobody misses the column.
+	// Where nothing has members, or records, nobody misses the columns.
 	joined := slices.ContainsFunc(s.Objects, func(o inspect.Object) bool { return o.Structure != nil })
+	flowing := slices.ContainsFunc(s.Objects, func(o inspect.Object) bool { return o.Structure != nil && o.Structure.Flow != nil })
+	repaired := slices.ContainsFunc(s.Objects, func(o inspect.Object) bool { return repairs(o) > 0 })
+	if repaired {
+		columns = slices.Insert(columns, 2, column{title: "REPAIRS", right: true, missing: 7})
+	}
+	shown := flowColumns(s, rates)
+	if flowing {
+		columns = slices.Insert(columns, 2, shown...)
+		for i := range columns {
+			if columns[i].title == "CREATOR" || columns[i].title == "OWNER" { // what flows is of more interest
+				columns[i].missing = 5
+			}
+		}
+	}
 	if joined {
-		columns = slices.Insert(columns, 2, column{title: "MEMBERS", missing: 2})
+		columns = slices.Insert(columns, 2, column{title: "MEMBERS", missing: 4})
 	}
 	t := table{columns: columns}
 	users := userNames{}
@@ -111,6 +133,12 @@ func (c *command) printObjects(s *inspect.Snapshot) error {
 			{holders(o), p.plain},
 			{idleText(s, o), p.plain},
 			{stateText(o), stateStyle(o, p)},
+		}
+		if repaired {
+			row = slices.Insert(row, 2, cell{repairsOf(o), p.plain})
+		}
+		if flowing {
+			row = slices.Insert(row, 2, flowCells(o, shown, rates, p)...)
 		}
 		if joined {
 			row = slices.Insert(row, 2, cell{membersText(o), p.plain})

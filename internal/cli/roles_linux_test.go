@@ -39,6 +39,9 @@ const self = "/proc/self/exe"
 //	holder barrier NAME       is the first of two parties of a barrier
 //	holder once NAME          does a once, and does not come to its end
 //	holder primitives         makes the others: event, cond, semaphore
+//	holder publish NAME       publishes three ticks to a topic
+//	holder receive NAME       takes a message of a queue
+//	holder ring NAME          makes a ring of int32 and sends three
 //	holder member ADDR        makes a segment, with a member table at its beginning
 //	holder elsewhere ADDR     makes, maps and removes one in a /dev/shm of its own
 func hold(args []string) int {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 
 	"github.com/seed-247006a4/shoal/inspect"
@@ -15,7 +16,8 @@ func (c *command) statCommand() *cobra.Command {
 		Use:   "stat ADDR...",
 		Short: "Tell everything that is known of an object",
 		Long: `Of a Shoal object it tells the members, whether they live, and the state of what
-they share: who holds a mutex, what a semaphore counts. Of a segment that begins
+they share: who holds a mutex, what a semaphore counts, who publishes to a topic
+and who is how far behind. Of a segment that begins
 with a member table it tells the members; of semaphores the values, and how many
 wait.
 
@@ -67,9 +69,15 @@ told, with its offset, and the exit code is 5.`,
 func (c *command) printStat(o inspect.Object) error {
 	p := newPalette(c.stdout)
 	var b strings.Builder
+	const indent = 14
+	columns := terminalWidth(c.stdout)
 	line := func(name, format string, args ...any) {
 		label := fmt.Sprintf("%-12s", name)
-		fmt.Fprintf(&b, "%s  %s\n", p.faint.Render(label), fmt.Sprintf(format, args...))
+		text := fmt.Sprintf(format, args...)
+		if columns > 2*indent {
+			text = strings.ReplaceAll(ansi.Wrap(text, columns-indent, ""), "\n", "\n"+strings.Repeat(" ", indent))
+		}
+		fmt.Fprintf(&b, "%s  %s\n", p.faint.Render(label), text)
 	}
 	kind := "foreign"
 	if o.Own {

@@ -58,6 +58,9 @@ func describeStructure(s *inspect.Structure, p palette, line printer) {
 	if s.State != nil {
 		describeState(s.Kind, s.State, p, line)
 	}
+	if s.Flow != nil {
+		describeFlow(s.Kind, s.Flow, p, line)
+	}
 	for _, d := range s.Damage {
 		line("damage", "%s", p.bad.Render(printable(d.String())))
 	}

@@ -1,11 +1,22 @@
 package cli
 
 import (
+	"context"
 	"errors"
 
 	"github.com/seed-247006a4/shoal/pshared"
+	"github.com/seed-247006a4/shoal/queue"
+	"github.com/seed-247006a4/shoal/ring"
 	"github.com/seed-247006a4/shoal/shm"
+	"github.com/seed-247006a4/shoal/topic"
 )
+
+// tick is what the role publish sends.
+type tick struct {
+	Time   int64   `shoal:"time"`
+	Price  float64 `shoal:"price"`
+	Symbol [8]byte `shoal:"symbol,text"`
+}
 
 // takers are the roles of a holder (see hold) that take part in Shoal objects.
 // What they return stays theirs until they end.
@@ -61,6 +72,36 @@ var takers = map[string]func(args []string) (any, error){
 		}
 		s, err := pshared.OpenSemaphore("sem", pshared.SemaphoreConfig{Value: 7})
 		return []any{e, c, s}, err
+	},
+	"publish": func(args []string) (any, error) {
+		t, err := topic.OpenOrCreate[tick](args[0], nil)
+		if err != nil {
+			return nil, err
+		}
+		p, err := t.Publisher()
+		for i := int64(1); err == nil && i <= 3; i++ {
+			err = p.Send(context.Background(), tick{i, float64(i) + 100.5, [8]byte{'S', 'H', 'L'}})
+		}
+		return []any{t, p}, err
+	},
+	"receive": func(args []string) (any, error) {
+		q, err := queue.Open[[]byte](args[0], nil)
+		if err != nil {
+			return nil, err
+		}
+		m, err := q.Receive(context.Background())
+		return []any{q, m}, err
+	},
+	"ring": func(args []string) (any, error) {
+		r, err := ring.Create[int32](args[0], &ring.Options{Size: 64 << 10})
+		if err != nil {
+			return nil, err
+		}
+		w, err := r.Writer()
+		for i := int32(1); err == nil && i <= 3; i++ {
+			err = w.Send(context.Background(), i)
+		}
+		return []any{r, w}, err
 	},
 	"member": func(args []string) (any, error) {
 		seg, err := shm.Create(args[0], 8192, nil)
