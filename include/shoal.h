@@ -1,0 +1,3707 @@
+/*
+ * shoal.h - Shoal objects for C: shared memory that any process may leave at any
+ * instruction, and nothing is lost, torn or stuck.
+ *
+ * This one header is all there is. It needs libc and pthreads, C11 or C++17, and
+ * Linux on x86-64 or arm64:
+ *
+ *	cc -std=c11 -Iinclude program.c -pthread
+ *
+ * It may be included at any place, whatever was included before.
+ *
+ * WHAT IT HAS
+ *
+ *	struct shoal            an object with a name, that this process takes part in
+ *	struct shoal_mutex      a lock between processes
+ *	struct shoal_event      a flag to wait for
+ *	struct shoal_semaphore  a number, or permits, to wait for
+ *	struct shoal_segment    memory of your own, with struct shoal_members in it
+ *
+ * The same objects are used by Go programs (module github.com/seed-247006a4/shoal)
+ * and by the command shoal: "shoal ls" lists what "struct shoal_mutex" has made.
+ * Every byte of them is specified in docs/FORMAT.md.
+ *
+ *	struct shoal_mutex mu;
+ *	int err = shoal_mutex_open(&mu, "accounts", NULL);   // opens it, or makes it
+ *	if (err < 0)
+ *		return puts(shoal_strerror(err));
+ *
+ *	err = shoal_mutex_lock(&mu);
+ *	if (err == SHOAL_EOWNERDEAD) {                       // we hold it all the same
+ *		mend();                                      // what the dead owner left half-done
+ *		shoal_mutex_mark_consistent(&mu);
+ *	} else if (err < 0) {
+ *		return puts(shoal_strerror(err));
+ *	}
+ *	...
+ *	shoal_mutex_unlock(&mu);
+ *	shoal_mutex_close(&mu);
+ *
+ * ERRORS
+ *
+ * A function that can fail returns 0, or an error, which is negative: a system
+ * error is its errno, negated (-ENOENT), and those of Shoal have names that begin
+ * with SHOAL_E. shoal_strerror() has words for all of them. Nothing here aborts,
+ * whatever stands in shared memory. (Memory that is not there any more, because a
+ * peer has made the file shorter, is another matter: that is SIGBUS.)
+ *
+ * HANDLES
+ *
+ * A handle (struct shoal and so on) is memory of the caller's. It is used where it
+ * was opened: it must not be copied or moved. All functions on an open handle may
+ * be called by any thread, except that close must be the last; threads that still
+ * wait then return SHOAL_ECLOSED, and close waits for them. Signals do not end a
+ * wait, and nothing here is a cancellation point (pthreads(7)). The members of the
+ * structs are not for programs.
+ *
+ * DEATH
+ *
+ * A process that ends, however it ends, gives back what it held: a mutex passes to
+ * the next one who asks, with SHOAL_EOWNERDEAD; permits are free again. The kernel
+ * says who has died; a process that is only stopped keeps everything. Waiting
+ * threads learn of a death within about a millisecond.
+ *
+ * A child made by fork(2) is another process, and no member: what it inherited
+ * says SHOAL_EFORK until the child closes it and opens it anew. It neither holds
+ * what its parent holds nor keeps it from being taken when the parent dies.
+ *
+ * The first object that a process joins starts a thread that sleeps for ever, the
+ * keeper, for which the kernel speaks when the process dies. So a process ends by
+ * exit(3), by returning from main or by a signal; not when all threads but the
+ * keeper have ended by pthread_exit(3). What contains this header must not be
+ * unloaded by dlclose(3).
+ *
+ * READING THIS FILE
+ *
+ * Each section needs those before it, and begins with what it is about:
+ *
+ *	Errors, Format, Words, System calls
+ *	Segments       memory that processes share, complete or not there
+ *	Keeper         the thread that the kernel speaks for
+ *	Members        who takes part, and who has died
+ *	Spinning, Waiting, Event count
+ *	Objects        header, member table, body
+ *	Mutex, Event, Semaphore
+ *
+ * Names that end in an underscore are not for programs. SHOAL_SLOW_ marks slow paths:
+ * functions of their own, so that fast ones stay small where they are inlined.
+ */
+#ifndef SHOAL_H
+#define SHOAL_H
+
+#if !defined __linux__ || !(defined __x86_64__ || defined __aarch64__)
+#error "shoal.h is for Linux on x86-64 and arm64"
+#endif
+#if defined __cplusplus ? __cplusplus < 201703L : __STDC_VERSION__ < 201112L
+#error "shoal.h needs C11 or C++17"
+#endif
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifdef __cplusplus
+#define SHOAL_ASSERT_(what, text) static_assert(what, text)
+extern "C" {
+#else
+#define SHOAL_ASSERT_(what, text) _Static_assert(what, text)
+/* With -std=c11 the C library hides these two; it has them all the same. */
+extern long syscall(long number, ...);
+extern int clock_gettime(int clock, struct timespec *now);
+#endif
+
+#define SHOAL_SLOW_ __attribute__((noinline, unused)) static
+
+/* ============================================================== Errors ==
+ *
+ * Values never change.
+ */
+
+/* The previous owner has died, or left, while it held the lock. The caller holds
+ * the lock now. See shoal_mutex_lock. */
+#define SHOAL_EOWNERDEAD (-EOWNERDEAD)
+/* A lock that was SHOAL_EOWNERDEAD has been unlocked without
+ * shoal_mutex_mark_consistent. Remove the object and make a new one. */
+#define SHOAL_ENOTRECOVERABLE (-ENOTRECOVERABLE)
+/* The time given is over. */
+#define SHOAL_ETIMEDOUT (-ETIMEDOUT)
+/* It cannot be had without waiting. */
+#define SHOAL_EBUSY (-EBUSY)
+
+/* The bytes of the object contradict its format; shoal_why says where. */
+#define SHOAL_ECORRUPT (-5001)
+/* The object is of a major version that this header does not know. */
+#define SHOAL_EVERSION (-5002)
+/* There is such an object, but of another kind. */
+#define SHOAL_EKIND (-5003)
+/* The object holds values of another type; shoal_why says where they differ. */
+#define SHOAL_ETYPE (-5004)
+/* There is nothing but zeros yet: its creator is at work, or has died. */
+#define SHOAL_EUNFINISHED (-5005)
+/* All member slots belong to live processes. */
+#define SHOAL_ENOSLOT (-5006)
+/* What is to be given back is not held by this process. */
+#define SHOAL_ENOTOWNER (-5007)
+/* The handle has been closed, or never was opened. */
+#define SHOAL_ECLOSED (-5008)
+/* The handle was opened before fork, by the parent: close it and open it anew. */
+#define SHOAL_EFORK (-5009)
+
+/* shoal_strerror returns words for an error of this header: a constant. */
+static inline const char *shoal_strerror(int err)
+{
+	switch (err) {
+	case SHOAL_ECORRUPT:
+		return "object is damaged";
+	case SHOAL_EVERSION:
+		return "object has another version";
+	case SHOAL_EKIND:
+		return "object is of another kind";
+	case SHOAL_ETYPE:
+		return "object holds values of another type";
+	case SHOAL_EUNFINISHED:
+		return "object holds nothing yet";
+	case SHOAL_ENOSLOT:
+		return "all member slots are taken by live processes";
+	case SHOAL_ENOTOWNER:
+		return "not held by this process";
+	case SHOAL_ECLOSED:
+		return "already closed";
+	case SHOAL_EFORK:
+		return "opened before fork: close and open it in the child";
+	case SHOAL_EOWNERDEAD:
+		return "the previous owner died";
+	case SHOAL_ENOTRECOVERABLE:
+		return "state not recoverable";
+	}
+	return err <= 0 ? strerror(-err) : "no error";
+}
+
+/* ============================================================== Format ==
+ *
+ * What lies in shared memory: little-endian, naturally aligned, padding explicit,
+ * offsets for pointers. Words that change after creation are read and written by
+ * shoal_load64_ and its sisters (Words, below) alone. docs/FORMAT.md draws and explains all of it;
+ * here stand the sizes, which a test compares with that page and with Go's.
+ */
+
+#define SHOAL_MAJOR 1 /* a reader refuses another one */
+#define SHOAL_MINOR 0 /* and accepts a higher one of these */
+
+#define SHOAL_MAGIC UINT64_C(0x6a626f4c414f4853) /* "SHOALobj" */
+
+/* Kinds of objects. */
+#define SHOAL_KIND_MUTEX 1
+#define SHOAL_KIND_RWMUTEX 2
+#define SHOAL_KIND_COND 3
+#define SHOAL_KIND_SEMAPHORE 4
+#define SHOAL_KIND_EVENT 5
+#define SHOAL_KIND_BARRIER 6
+#define SHOAL_KIND_ONCE 7
+#define SHOAL_KIND_RING 16
+#define SHOAL_KIND_TOPIC 17
+#define SHOAL_KIND_QUEUE 18
+
+#define SHOAL_LINE 128 /* distance of words that different processes write */
+
+/* At offset 0 of every object; the member table follows. Only magic is written
+ * while others can see the object: last. */
+struct shoal_format_header {
+	uint64_t magic;
+	uint32_t version; /* SHOAL_MAJOR << 16 | SHOAL_MINOR */
+	uint32_t kind;
+	uint64_t size;        /* bytes of the whole object */
+	uint64_t fingerprint; /* of the type of its contents; 0: none */
+	uint64_t body;        /* offset of the structure itself */
+	uint32_t schema_offset;
+	uint32_t schema_length;
+	uint32_t slots;
+	uint32_t creator; /* process id */
+	int64_t created;  /* nanoseconds since 1970 */
+};
+
+/* The head of a member table; bells and slots follow. */
+struct shoal_format_members {
+	uint32_t magic; /* stored last */
+	uint32_t version;
+	uint32_t slots;
+	uint32_t changes;    /* raised, and woken, whenever a slot is claimed or retired */
+	uint64_t retired;    /* epochs that have ended */
+	uint64_t deaths;     /* of those, without leaving */
+	uint64_t repairs;    /* claims of the dead that survivors took back */
+	uint64_t lost_wakes; /* sleeps that ended by time although there was something to do */
+	uint64_t lock;       /* inode of the file with the locks; 0: the object itself */
+	uint64_t unused;
+};
+
+/* What the kernel rings: keeper thread | FUTEX_WAITERS, then FUTEX_OWNER_DIED. */
+struct shoal_format_bell {
+	uint32_t word;
+	uint32_t unused;
+};
+
+/* A place for one member. Its first byte is locked by the owner. */
+struct shoal_format_slot {
+	uint64_t claim; /* epoch << 32 | SHOAL_SLOT_FREE or SHOAL_SLOT_ACTIVE */
+	uint32_t pid;   /* from here on: for people */
+	uint32_t role;
+	uint64_t pidns;
+	uint64_t start;
+	uint64_t joined;
+	uint64_t name[2];
+	uint64_t unused;
+};
+
+#define SHOAL_MEMBERS_MAGIC UINT32_C(0x424d454d) /* "MEMB" */
+#define SHOAL_DEFAULT_SLOTS 48
+#define SHOAL_MAX_SLOTS 1024
+#define SHOAL_SLOT_FREE 0
+#define SHOAL_SLOT_ACTIVE 1
+
+/* Who holds something: epoch << 32 | (slot + 1) << 16 | flags. 0 is nobody. */
+#define SHOAL_OWNER_FLAGS UINT64_C(0xff)
+
+/* Flags of a lock's owner word. */
+#define SHOAL_LOCK_WAITERS UINT64_C(1)
+#define SHOAL_LOCK_INCONSISTENT UINT64_C(2)
+#define SHOAL_LOCK_NOT_RECOVERABLE UINT64_C(4)
+
+struct shoal_format_mutex {
+	uint32_t magic; /* stored last */
+	uint32_t config;
+	uint64_t state; /* owner | flags */
+	uint64_t unused[6];
+};
+
+struct shoal_format_semaphore {
+	uint32_t magic;
+	uint32_t config; /* permits that follow; 0: value counts */
+	uint32_t value;  /* count << 1 | somebody sleeps */
+	uint32_t free;   /* event count: raised when a permit is given back */
+	uint64_t unused[6];
+};
+
+struct shoal_format_event {
+	uint32_t magic;
+	uint32_t config; /* 1: resets itself */
+	uint32_t state;  /* sequence << 2 | set << 1 | somebody sleeps */
+	uint32_t unused[13];
+};
+
+#define SHOAL_MUTEX_MAGIC UINT32_C(0x5854554d)     /* "MUTX" */
+#define SHOAL_SEMAPHORE_MAGIC UINT32_C(0x414d4553) /* "SEMA" */
+#define SHOAL_EVENT_MAGIC UINT32_C(0x544e5645)     /* "EVNT" */
+
+#define SHOAL_EVENT_SLEEPS 1u
+#define SHOAL_EVENT_SET 2u
+#define SHOAL_EVENT_NEXT 4u
+#define SHOAL_SEMAPHORE_SLEEPS 1u
+
+/* The largest value of a plain semaphore, and the most permits of one with undo. */
+#define SHOAL_SEMAPHORE_MAX 2147483646u
+#define SHOAL_SEMAPHORE_MAX_PERMITS 4096u
+
+/* The longest name of an object, and the longest text of a type, in bytes. */
+#define SHOAL_NAME_MAX 200
+#define SHOAL_SCHEMA_MAX 65536
+
+#define SHOAL_AT_(type, field, at) \
+	SHOAL_ASSERT_(offsetof(struct shoal_format_##type, field) == (at), "offset of " #field " in " #type)
+#define SHOAL_SIZE_(type, size) SHOAL_ASSERT_(sizeof(struct shoal_format_##type) == (size), "size of " #type)
+
+SHOAL_SIZE_(header, 64);
+SHOAL_AT_(header, magic, 0);
+SHOAL_AT_(header, version, 8);
+SHOAL_AT_(header, kind, 12);
+SHOAL_AT_(header, size, 16);
+SHOAL_AT_(header, fingerprint, 24);
+SHOAL_AT_(header, body, 32);
+SHOAL_AT_(header, schema_offset, 40);
+SHOAL_AT_(header, schema_length, 44);
+SHOAL_AT_(header, slots, 48);
+SHOAL_AT_(header, creator, 52);
+SHOAL_AT_(header, created, 56);
+SHOAL_SIZE_(members, 64);
+SHOAL_AT_(members, magic, 0);
+SHOAL_AT_(members, version, 4);
+SHOAL_AT_(members, slots, 8);
+SHOAL_AT_(members, changes, 12);
+SHOAL_AT_(members, retired, 16);
+SHOAL_AT_(members, deaths, 24);
+SHOAL_AT_(members, repairs, 32);
+SHOAL_AT_(members, lost_wakes, 40);
+SHOAL_AT_(members, lock, 48);
+SHOAL_SIZE_(bell, 8);
+SHOAL_AT_(bell, word, 0);
+SHOAL_SIZE_(slot, 64);
+SHOAL_AT_(slot, claim, 0);
+SHOAL_AT_(slot, pid, 8);
+SHOAL_AT_(slot, role, 12);
+SHOAL_AT_(slot, pidns, 16);
+SHOAL_AT_(slot, start, 24);
+SHOAL_AT_(slot, joined, 32);
+SHOAL_AT_(slot, name, 40);
+SHOAL_SIZE_(mutex, 64);
+SHOAL_AT_(mutex, magic, 0);
+SHOAL_AT_(mutex, config, 4);
+SHOAL_AT_(mutex, state, 8);
+SHOAL_SIZE_(semaphore, 64);
+SHOAL_AT_(semaphore, magic, 0);
+SHOAL_AT_(semaphore, config, 4);
+SHOAL_AT_(semaphore, value, 8);
+SHOAL_AT_(semaphore, free, 12);
+SHOAL_SIZE_(event, 64);
+SHOAL_AT_(event, magic, 0);
+SHOAL_AT_(event, config, 4);
+SHOAL_AT_(event, state, 8);
+
+/* The size of a member table of so many slots. */
+static inline uint64_t shoal_members_size_(uint64_t slots) { return 64 + slots * (8 + 64); }
+
+/* Where slot i stands in it. */
+static inline uint64_t shoal_slot_at_(uint64_t slots, uint64_t i) { return 64 + slots * 8 + i * 64; }
+
+static inline uint64_t shoal_owner_(uint32_t slot, uint32_t epoch)
+{
+	return (uint64_t)epoch << 32 | (uint64_t)(slot + 1) << 16;
+}
+
+/* The owner in a word, without the flags; its slot, -1 for nobody, and perhaps
+ * out of range in a damaged word; its epoch. */
+static inline uint64_t shoal_owner_of_(uint64_t word) { return word & ~SHOAL_OWNER_FLAGS; }
+static inline int shoal_owner_slot_(uint64_t owner) { return (int)(owner >> 16 & 0xffff) - 1; }
+static inline uint32_t shoal_owner_epoch_(uint64_t owner) { return (uint32_t)(owner >> 32); }
+
+static inline uint64_t shoal_claim_(uint32_t epoch, uint32_t state) { return (uint64_t)epoch << 32 | state; }
+static inline bool shoal_active_(uint64_t claim) { return (uint32_t)claim == SHOAL_SLOT_ACTIVE; }
+
+/* shoal_fingerprint returns the fingerprint of the text of a type (FNV-1a). The
+ * text is what "shoal schema NAME --c" prints as NAME_SCHEMA. */
+static inline uint64_t shoal_fingerprint(const char *text, size_t length)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+	size_t i;
+
+	for (i = 0; i < length; i++)
+		h = (h ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
+	return h == 0 ? 1 : h; /* 0 is the fingerprint of untyped bytes */
+}
+
+/* =============================================================== Words ==
+ *
+ * Everything that others may change meanwhile is read once into a local, and
+ * written by these. All of them are sequentially consistent, as those of Go are:
+ * the argument why the event count loses no wake-up needs it (below), and the
+ * others lose nothing by it on x86-64.
+ */
+
+/* Called after every store to shared memory. Crash tests define it, and die there. */
+#ifndef SHOAL_STORED_
+#define SHOAL_STORED_() ((void)0)
+#endif
+
+static inline uint32_t shoal_load32_(const uint32_t *w) { return __atomic_load_n(w, __ATOMIC_SEQ_CST); }
+static inline uint64_t shoal_load64_(const uint64_t *w) { return __atomic_load_n(w, __ATOMIC_SEQ_CST); }
+
+static inline void shoal_store32_(uint32_t *w, uint32_t x)
+{
+	__atomic_store_n(w, x, __ATOMIC_SEQ_CST);
+	SHOAL_STORED_();
+}
+
+static inline void shoal_store64_(uint64_t *w, uint64_t x)
+{
+	__atomic_store_n(w, x, __ATOMIC_SEQ_CST);
+	SHOAL_STORED_();
+}
+
+static inline void shoal_add32_(uint32_t *w, uint32_t d)
+{
+	__atomic_fetch_add(w, d, __ATOMIC_SEQ_CST);
+	SHOAL_STORED_();
+}
+
+static inline void shoal_add64_(uint64_t *w, uint64_t d)
+{
+	__atomic_fetch_add(w, d, __ATOMIC_SEQ_CST);
+	SHOAL_STORED_();
+}
+
+/* Stores x if the word is old, and reports whether it did. */
+static inline bool shoal_cas32_(uint32_t *w, uint32_t old, uint32_t x)
+{
+	if (!__atomic_compare_exchange_n(w, &old, x, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return false;
+	SHOAL_STORED_();
+	return true;
+}
+
+static inline bool shoal_cas64_(uint64_t *w, uint64_t old, uint64_t x)
+{
+	if (!__atomic_compare_exchange_n(w, &old, x, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return false;
+	SHOAL_STORED_();
+	return true;
+}
+
+/* The low half of a word, on which the kernel can sleep. */
+static inline uint32_t *shoal_low_(uint64_t *w) { return (uint32_t *)(void *)w; }
+
+/* ======================================================== System calls ==
+ *
+ * One function makes them and returns what the kernel does: the result, or an
+ * errno, negated. Constants are the kernel's, under names of our own, because the
+ * C library hides some of them unless asked beforehand.
+ */
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449 /* Linux 5.16 */
+#endif
+
+#define SHOAL_AT_FDCWD_ (-100)
+#define SHOAL_AT_SYMLINK_NOFOLLOW_ 0x100
+#define SHOAL_AT_SYMLINK_FOLLOW_ 0x400
+#define SHOAL_AT_EMPTY_PATH_ 0x1000
+#define SHOAL_O_NONBLOCK_ 04000
+#define SHOAL_O_CLOEXEC_ 02000000
+#define SHOAL_O_PATH_ 010000000
+#ifdef __x86_64__
+#define SHOAL_O_NOFOLLOW_ 0400000
+#define SHOAL_O_TMPFILE_ 020200000
+#else
+#define SHOAL_O_NOFOLLOW_ 0100000
+#define SHOAL_O_TMPFILE_ 020040000
+#endif
+#define SHOAL_F_OFD_GETLK_ 36
+#define SHOAL_F_OFD_SETLK_ 37
+#define SHOAL_F_OFD_SETLKW_ 38
+#define SHOAL_S_IFMT_ 0170000
+#define SHOAL_S_IFREG_ 0100000
+#define SHOAL_S_IFDIR_ 0040000
+#define SHOAL_S_IFLNK_ 0120000
+#define SHOAL_MAP_ANONYMOUS_ 0x20
+#define SHOAL_MADV_DONTFORK_ 10
+#define SHOAL_MADV_WIPEONFORK_ 18
+#define SHOAL_CLOCK_REALTIME_ 0
+#define SHOAL_CLOCK_MONOTONIC_ 1
+#define SHOAL_FUTEX_WAKE_ 1
+#define SHOAL_FUTEX_WAIT_BITSET_ 9
+#define SHOAL_FUTEX_PRIVATE_ 128
+#define SHOAL_FUTEX_OWNER_DIED UINT32_C(0x40000000)
+#define SHOAL_FUTEX_WAITERS UINT32_C(0x80000000)
+#define SHOAL_FUTEX2_U32_ 2
+#define SHOAL_WAITV_MAX_ 128
+#define SHOAL_ROBUST_LIMIT_ 2048 /* entries of a list that the kernel follows */
+#define SHOAL_PAGE_ 4096
+
+static inline long shoal_call_(long number, long a, long b, long c, long d, long e, long f)
+{
+	long r = syscall(number, a, b, c, d, e, f);
+
+	return r == -1 ? -(long)errno : r;
+}
+
+/* The same, until no signal interrupts it. */
+static inline long shoal_call_again_(long number, long a, long b, long c, long d, long e)
+{
+	long r;
+
+	do
+		r = shoal_call_(number, a, b, c, d, e, 0);
+	while (r == -EINTR);
+	return r;
+}
+
+#define SHOAL_WORD_(p) ((long)(intptr_t)(p))
+
+static inline int shoal_openat_(const char *path, int flags, unsigned mode)
+{
+	return (int)shoal_call_again_(SYS_openat, SHOAL_AT_FDCWD_, SHOAL_WORD_(path), flags | SHOAL_O_CLOEXEC_,
+	                              (long)mode, 0);
+}
+
+static inline void shoal_close_fd_(int fd) { shoal_call_(SYS_close, fd, 0, 0, 0, 0, 0); }
+
+static inline int shoal_stat_(const char *path, struct stat *st, int flags)
+{
+	return (int)shoal_call_(SYS_newfstatat, SHOAL_AT_FDCWD_, SHOAL_WORD_(path), SHOAL_WORD_(st), flags, 0, 0);
+}
+
+static inline int64_t shoal_clock_(int clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts); /* neither of the two clocks can fail */
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static inline int64_t shoal_now_(void) { return shoal_clock_(SHOAL_CLOCK_MONOTONIC_); }
+
+/* Sleeps so many nanoseconds, or less. */
+static inline void shoal_nap_(int64_t ns)
+{
+	struct timespec ts;
+
+	ts.tv_sec = (time_t)(ns / 1000000000);
+	ts.tv_nsec = (long)(ns % 1000000000);
+	shoal_call_(SYS_nanosleep, SHOAL_WORD_(&ts), 0, 0, 0, 0, 0);
+}
+
+/* Wakes at most n who sleep on w, in any process. */
+static inline void shoal_wake_(uint32_t *w, int n)
+{
+	shoal_call_(SYS_futex, SHOAL_WORD_(w), SHOAL_FUTEX_WAKE_, n, 0, 0, 0);
+}
+
+static inline void shoal_wake_all_(uint32_t *w) { shoal_wake_(w, INT32_MAX); }
+
+/* Sleeps while w is val, until the instant (of CLOCK_MONOTONIC): 0 when woken,
+ * -EAGAIN, -EINTR, -ETIMEDOUT. */
+static inline int shoal_futex_wait_(uint32_t *w, uint32_t val, int64_t until, int flags)
+{
+	struct timespec ts;
+
+	ts.tv_sec = (time_t)(until / 1000000000);
+	ts.tv_nsec = (long)(until % 1000000000);
+	return (int)shoal_call_(SYS_futex, SHOAL_WORD_(w), SHOAL_FUTEX_WAIT_BITSET_ | flags, (long)val,
+	                        until == INT64_MAX ? 0 : SHOAL_WORD_(&ts), 0, (long)UINT32_MAX);
+}
+
+/* A lock between the threads of this process, for what is short and rare. 0 is
+ * open, 1 is taken, 2 is taken and somebody waits. */
+static inline void shoal_gate_enter_(uint32_t *gate)
+{
+	uint32_t is = 0;
+
+	if (__atomic_compare_exchange_n(gate, &is, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return;
+	while (__atomic_exchange_n(gate, 2, __ATOMIC_ACQUIRE) != 0)
+		shoal_futex_wait_(gate, 2, INT64_MAX, SHOAL_FUTEX_PRIVATE_);
+}
+
+static inline void shoal_gate_leave_(uint32_t *gate)
+{
+	if (__atomic_exchange_n(gate, 0, __ATOMIC_RELEASE) == 2)
+		shoal_call_(SYS_futex, SHOAL_WORD_(gate), SHOAL_FUTEX_WAKE_ | SHOAL_FUTEX_PRIVATE_, 1, 0, 0, 0);
+}
+
+/* Locks of bytes of a file. They belong to the open file description, and so to
+ * the process that has it; the kernel drops them when its last thread is gone. */
+static inline int shoal_lock_byte_(int fd, int command, short type, uint64_t at, short *found)
+{
+	struct flock lock;
+	long r;
+
+	memset(&lock, 0, sizeof lock); /* l_pid must be 0 */
+	lock.l_type = type;
+	lock.l_whence = SEEK_SET;
+	lock.l_start = (off_t)at;
+	lock.l_len = 1;
+	r = shoal_call_again_(SYS_fcntl, fd, command, SHOAL_WORD_(&lock), 0, 0);
+	if (found != NULL)
+		*found = lock.l_type;
+	return (int)r;
+}
+
+/* Takes the lock: 1 if it could, 0 if another description has it, or an error. */
+static inline int shoal_byte_try_(int fd, uint64_t at)
+{
+	int r = shoal_lock_byte_(fd, SHOAL_F_OFD_SETLK_, F_WRLCK, at, NULL);
+
+	if (r == -EAGAIN || r == -EACCES)
+		return 0;
+	return r < 0 ? r : 1;
+}
+
+static inline int shoal_byte_wait_(int fd, uint64_t at)
+{
+	return shoal_lock_byte_(fd, SHOAL_F_OFD_SETLKW_, F_WRLCK, at, NULL);
+}
+
+static inline void shoal_byte_unlock_(int fd, uint64_t at)
+{
+	shoal_lock_byte_(fd, SHOAL_F_OFD_SETLK_, F_UNLCK, at, NULL);
+}
+
+/* Reports whether another description has the byte locked. Who cannot tell says yes. */
+static inline bool shoal_byte_taken_(int fd, uint64_t at)
+{
+	short type = F_UNLCK;
+
+	return shoal_lock_byte_(fd, SHOAL_F_OFD_GETLK_, F_WRLCK, at, &type) < 0 || type != F_UNLCK;
+}
+
+/* ============================================================ Segments ==
+ *
+ * Memory that processes share, whatever the system calls it:
+ *
+ *	/name, posix:/name   a POSIX object, in /dev/shm
+ *	file:PATH            a regular file
+ *	sysv:0x1234          a System V key
+ *	sysv-id:7            a System V id
+ *
+ * An object appears complete or not at all. It is made without a name (O_TMPFILE),
+ * its memory reserved (fallocate: a bare ftruncate would promise memory that is
+ * not there, and the first touch would be SIGBUS), its mode set exactly as asked
+ * whatever the umask, its bytes written; then link(2) gives it its name. Whoever
+ * dies before has made nothing. System V memory alone is visible, as zeros, while
+ * it is filled.
+ */
+
+enum shoal_backing_ { SHOAL_POSIX_ = 1, SHOAL_FILE_ = 2, SHOAL_SYSV_ = 3, SHOAL_SYSV_ID_ = 4 };
+
+struct shoal_address_ {
+	enum shoal_backing_ backing;
+	int32_t number;  /* System V: key or id */
+	char path[4096]; /* of the others */
+};
+
+/* Memory that is mapped here. */
+struct shoal_segment {
+	unsigned char *base;
+	uint64_t size;
+	int fd;     /* -1 for System V */
+	int32_t id; /* of System V */
+	unsigned mode;
+	uint32_t group;
+};
+
+static inline int shoal_address_number_(struct shoal_address_ *a, enum shoal_backing_ backing, const char *digits)
+{
+	char *end;
+	long long n;
+
+	if (digits[0] == 0 || strchr("-0123456789", digits[0]) == NULL)
+		return -EINVAL;
+	errno = 0;
+	n = strtoll(digits, &end, 0);
+	if (*end != 0 || errno != 0)
+		return -EINVAL;
+	if (backing == SHOAL_SYSV_ID_ ? n < 0 || n > INT32_MAX : n < INT32_MIN || n > UINT32_MAX)
+		return -ERANGE;
+	a->backing = backing;
+	a->number = (int32_t)(uint32_t)n;
+	return 0;
+}
+
+static inline int shoal_address_posix_(struct shoal_address_ *a, const char *name)
+{
+	while (*name == '/')
+		name++;
+	if (*name == 0 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strchr(name, '/') != NULL)
+		return -EINVAL;
+	if (strlen(name) > 255)
+		return -ENAMETOOLONG;
+	a->backing = SHOAL_POSIX_;
+	snprintf(a->path, sizeof a->path, "/dev/shm/%s", name);
+	return 0;
+}
+
+static inline int shoal_address_parse_(struct shoal_address_ *a, const char *address)
+{
+	if (address[0] == '/')
+		return shoal_address_posix_(a, address);
+	if (strncmp(address, "posix:", 6) == 0)
+		return shoal_address_posix_(a, address + 6);
+	if (strncmp(address, "sysv:", 5) == 0)
+		return shoal_address_number_(a, SHOAL_SYSV_, address + 5);
+	if (strncmp(address, "sysv-id:", 8) == 0)
+		return shoal_address_number_(a, SHOAL_SYSV_ID_, address + 8);
+	if (strncmp(address, "file:", 5) != 0 || address[5] == 0)
+		return -EINVAL;
+	if (strlen(address + 5) >= sizeof a->path)
+		return -ENAMETOOLONG;
+	a->backing = SHOAL_FILE_;
+	strcpy(a->path, address + 5);
+	return 0;
+}
+
+static inline bool shoal_is_sysv_(const struct shoal_address_ *a)
+{
+	return a->backing == SHOAL_SYSV_ || a->backing == SHOAL_SYSV_ID_;
+}
+
+/* What is no regular file is no object. */
+static inline int shoal_regular_(const struct stat *st)
+{
+	switch (st->st_mode & SHOAL_S_IFMT_) {
+	case SHOAL_S_IFREG_:
+		return 0;
+	case SHOAL_S_IFDIR_:
+		return -EISDIR;
+	case SHOAL_S_IFLNK_:
+		return -ELOOP;
+	}
+	return -EINVAL;
+}
+
+/* Waits for a lease on the file to end: what is waited on is made sure of first,
+ * by a descriptor that opens nothing. */
+static inline int shoal_open_leased_(const char *path, int flags)
+{
+	char self[64];
+	struct stat st;
+	int fd, r = shoal_openat_(path, SHOAL_O_PATH_ | SHOAL_O_NOFOLLOW_, 0);
+
+	if (r < 0)
+		return r;
+	fd = r;
+	r = fstat(fd, &st) < 0 ? -errno : shoal_regular_(&st);
+	if (r == 0) {
+		snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+		r = shoal_openat_(self, flags, 0);
+	}
+	shoal_close_fd_(fd);
+	return r;
+}
+
+/* Opens a regular file that exists. Never with O_CREAT: fs.protected_regular would
+ * refuse another user's. */
+static inline int shoal_open_regular_(const char *path, int flags, struct stat *st)
+{
+	struct stat named;
+	int fd, r;
+
+	/* A FIFO in its place must not block. */
+	fd = shoal_openat_(path, flags | SHOAL_O_NOFOLLOW_ | SHOAL_O_NONBLOCK_, 0);
+	if (fd == -EAGAIN)
+		fd = shoal_open_leased_(path, flags);
+	if (fd < 0)
+		return fd;
+	r = fstat(fd, st) < 0 ? -errno : shoal_regular_(st);
+	/* Removed while open waited for the lease. (Or the file system counts no links.) */
+	if (r == 0 && st->st_nlink == 0 &&
+	    (shoal_stat_(path, &named, SHOAL_AT_SYMLINK_NOFOLLOW_) < 0 || named.st_ino != st->st_ino ||
+	     named.st_dev != st->st_dev))
+		r = -ENOENT;
+	if (r < 0) {
+		shoal_close_fd_(fd);
+		return r;
+	}
+	return fd;
+}
+
+/* struct shmid64_ds of the kernel, the same on both machines. */
+struct shoal_shmid_ {
+	int32_t key;
+	uint32_t uid, gid, cuid, cgid, mode;
+	uint16_t sequence, unused[3];
+	uint64_t more[2];
+	uint64_t size;
+	uint64_t attached_at, detached_at, changed_at;
+	int32_t creator, last;
+	uint64_t attached, rest[2];
+};
+
+SHOAL_ASSERT_(sizeof(struct shoal_shmid_) == 112 && offsetof(struct shoal_shmid_, size) == 48, "struct shmid64_ds");
+
+/* An id that does not exist is EINVAL to the kernel, as is a call that makes no sense. */
+static inline int shoal_missing_(long r) { return r == -EINVAL || r == -EIDRM ? -ENOENT : (int)r; }
+
+static inline int shoal_sysv_find_(const struct shoal_address_ *a)
+{
+	if (a->backing == SHOAL_SYSV_ID_)
+		return a->number;
+	if (a->number == 0) /* IPC_PRIVATE finds nothing */
+		return -EINVAL;
+	return (int)shoal_call_(SYS_shmget, a->number, 0, 0, 0, 0, 0);
+}
+
+static inline int shoal_sysv_map_(struct shoal_segment *s, int id, bool read_only)
+{
+	struct shoal_shmid_ ds;
+	long r = shoal_call_(SYS_shmctl, id, 2 /* IPC_STAT */, SHOAL_WORD_(&ds), 0, 0, 0);
+
+	if (r < 0)
+		return shoal_missing_(r);
+	r = shoal_call_(SYS_shmat, id, 0, read_only ? 010000 /* SHM_RDONLY */ : 0, 0, 0, 0);
+	if (r < 0 && r > -4096)
+		return shoal_missing_(r);
+	s->base = (unsigned char *)(intptr_t)r;
+	s->size = ds.size;
+	s->fd = -1;
+	s->id = (int32_t)id;
+	s->mode = ds.mode & 0777;
+	s->group = ds.gid;
+	return 0;
+}
+
+static inline int shoal_file_map_(struct shoal_segment *s, int fd, const struct stat *st, bool read_only)
+{
+	void *base;
+
+	if (st->st_size <= 0)
+		return SHOAL_EUNFINISHED; /* its creator is between open and ftruncate, or died there */
+	base = mmap(NULL, (size_t)st->st_size, PROT_READ | (read_only ? 0 : PROT_WRITE), MAP_SHARED, fd, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	s->base = (unsigned char *)base;
+	s->size = (uint64_t)st->st_size;
+	s->fd = fd;
+	s->id = -1;
+	s->mode = st->st_mode & 0777;
+	s->group = st->st_gid;
+	return 0;
+}
+
+static inline void shoal_segment_unmap_(struct shoal_segment *s)
+{
+	if (s->base == NULL)
+		return;
+	if (s->fd < 0)
+		shoal_call_(SYS_shmdt, SHOAL_WORD_(s->base), 0, 0, 0, 0, 0);
+	else {
+		munmap(s->base, (size_t)s->size);
+		shoal_close_fd_(s->fd);
+	}
+	s->base = NULL;
+	s->fd = -1;
+}
+
+static inline int shoal_segment_open_(struct shoal_segment *s, const struct shoal_address_ *a, bool read_only)
+{
+	struct stat st;
+	int fd, r;
+
+	if (shoal_is_sysv_(a)) {
+		r = shoal_sysv_find_(a);
+		return r < 0 ? r : shoal_sysv_map_(s, r, read_only);
+	}
+	fd = shoal_open_regular_(a->path, read_only ? O_RDONLY : O_RDWR, &st);
+	if (fd < 0)
+		return fd;
+	r = shoal_file_map_(s, fd, &st, read_only);
+	if (r < 0)
+		shoal_close_fd_(fd);
+	return r;
+}
+
+/* How a new object is made. */
+struct shoal_making_ {
+	uint64_t size;
+	unsigned mode;         /* permission bits, set exactly so */
+	const uint32_t *group; /* NULL: the creator's */
+	/* Writes the contents over zeros; NULL leaves them. */
+	int (*fill)(unsigned char *base, uint64_t size, void *argument);
+	void *argument;
+};
+
+/* A file that is complete but has no name yet; temporary is its name where the
+ * file system knows no O_TMPFILE. Litter of that kind begins with .shoal-draft-. */
+struct shoal_draft_ {
+	int fd;
+	char temporary[4200];
+};
+
+static inline int shoal_draft_named_(struct shoal_draft_ *d, const char *path, int directory, unsigned mode)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+	unsigned char random[26];
+	char suffix[27];
+	size_t i;
+	long r = shoal_call_again_(SYS_getrandom, SHOAL_WORD_(random), (long)sizeof random, 0, 0, 0);
+
+	if (r < 0)
+		return (int)r;
+	for (i = 0; i < sizeof random; i++)
+		suffix[i] = letters[random[i] & 31];
+	suffix[i] = 0;
+	snprintf(d->temporary, sizeof d->temporary, "%.*s/.shoal-draft-%s", directory, path, suffix);
+	r = shoal_openat_(d->temporary, O_RDWR | O_CREAT | O_EXCL | SHOAL_O_NOFOLLOW_, mode);
+	if (r < 0)
+		d->temporary[0] = 0;
+	return (int)r;
+}
+
+static inline int shoal_draft_open_(struct shoal_draft_ *d, const char *path, unsigned mode)
+{
+	const char *slash = strrchr(path, '/');
+	int directory = slash == NULL ? 1 : slash == path ? 1 : (int)(slash - path);
+	char in[4096];
+
+	d->temporary[0] = 0;
+	if (slash == NULL)
+		path = ".";
+	snprintf(in, sizeof in, "%.*s", directory, path);
+	d->fd = shoal_openat_(in, O_RDWR | SHOAL_O_TMPFILE_, mode);
+	if (d->fd == -EOPNOTSUPP || d->fd == -EISDIR || d->fd == -EINVAL)
+		d->fd = shoal_draft_named_(d, path, directory, mode);
+	return d->fd < 0 ? d->fd : 0;
+}
+
+static inline int shoal_draft_publish_(struct shoal_draft_ *d, const char *path)
+{
+	char self[64];
+	long r;
+
+	if (d->temporary[0] == 0) {
+		/* To link a descriptor itself takes CAP_DAC_READ_SEARCH or Linux 6.10; the
+		 * detour through /proc takes neither. */
+		r = shoal_call_(SYS_linkat, d->fd, SHOAL_WORD_(""), SHOAL_AT_FDCWD_, SHOAL_WORD_(path),
+		                SHOAL_AT_EMPTY_PATH_, 0);
+		if (r != -ENOENT)
+			return (int)r;
+		snprintf(self, sizeof self, "/proc/self/fd/%d", d->fd);
+		return (int)shoal_call_(SYS_linkat, SHOAL_AT_FDCWD_, SHOAL_WORD_(self), SHOAL_AT_FDCWD_,
+		                        SHOAL_WORD_(path), SHOAL_AT_SYMLINK_FOLLOW_, 0);
+	}
+	r = shoal_call_(SYS_linkat, SHOAL_AT_FDCWD_, SHOAL_WORD_(d->temporary), SHOAL_AT_FDCWD_, SHOAL_WORD_(path), 0,
+	                0);
+	if (r == -EPERM || r == -EOPNOTSUPP) { /* no hard links, as on vfat */
+		r = shoal_call_(SYS_renameat2, SHOAL_AT_FDCWD_, SHOAL_WORD_(d->temporary), SHOAL_AT_FDCWD_,
+		                SHOAL_WORD_(path), 1 /* RENAME_NOREPLACE */, 0);
+		if (r == 0)
+			d->temporary[0] = 0;
+	}
+	return (int)r;
+}
+
+static inline void shoal_draft_discard_(struct shoal_draft_ *d)
+{
+	if (d->temporary[0] != 0)
+		unlink(d->temporary);
+}
+
+/* Reserves memory by writing zeros, where the file system knows no fallocate. */
+static inline int shoal_write_zeros_(int fd, uint64_t at, uint64_t length)
+{
+	static const char zeros[4096] = {0};
+	long r;
+
+	while (length > 0) {
+		r = shoal_call_again_(SYS_pwrite64, fd, SHOAL_WORD_(zeros),
+		                      (long)(length < sizeof zeros ? length : sizeof zeros), (long)at, 0);
+		if (r < 0)
+			return (int)r;
+		at += (uint64_t)r;
+		length -= (uint64_t)r;
+	}
+	return 0;
+}
+
+/* Refuses what cannot succeed before the first of its pieces has taken memory: on a
+ * machine that is short of it, the last one might get somebody killed. */
+static inline int shoal_room_(int fd, enum shoal_backing_ backing, uint64_t size)
+{
+	struct statfs fs;
+	struct sysinfo machine;
+
+	if (fstatfs(fd, &fs) < 0 || fs.f_bsize <= 0)
+		return 0; /* the pieces will tell */
+	if (fs.f_blocks > 0 && (size - 1) / (uint64_t)fs.f_bsize >= fs.f_bfree)
+		return -ENOSPC;
+	if (backing != SHOAL_FILE_ && sysinfo(&machine) == 0 &&
+	    size > ((uint64_t)machine.totalram + machine.totalswap) * machine.mem_unit)
+		return -ENOMEM;
+	return 0;
+}
+
+/* Gives every byte of a new file its memory. In pieces: a signal makes tmpfs undo
+ * the call that it interrupts, so one for gigabytes might never end. */
+static inline int shoal_reserve_(int fd, uint64_t size)
+{
+	const uint64_t piece = UINT64_C(64) << 20;
+	uint64_t at, n;
+	long r;
+
+	for (at = 0; at < size; at += n) {
+		n = size - at < piece ? size - at : piece;
+		r = shoal_call_again_(SYS_fallocate, fd, 0, (long)at, (long)n, 0);
+		if (r == -EOPNOTSUPP)
+			r = shoal_write_zeros_(fd, at, n);
+		if (r < 0)
+			return (int)r;
+	}
+	return 0;
+}
+
+static inline int shoal_file_fill_(struct shoal_segment *s, struct shoal_draft_ *d, enum shoal_backing_ backing,
+                                   const struct shoal_making_ *making)
+{
+	struct stat st;
+	long r = 0;
+
+	if (making->group != NULL)
+		r = shoal_call_(SYS_fchown, d->fd, -1, (long)*making->group, 0, 0, 0);
+	if (r == 0) /* after chown, which may clear bits */
+		r = shoal_call_(SYS_fchmod, d->fd, (long)making->mode, 0, 0, 0, 0);
+	if (r == 0)
+		r = shoal_room_(d->fd, backing, making->size);
+	if (r == 0)
+		r = shoal_reserve_(d->fd, making->size);
+	if (r == 0 && fstat(d->fd, &st) < 0)
+		r = -errno;
+	if (r == 0)
+		r = shoal_file_map_(s, d->fd, &st, false);
+	if (r == 0 && making->fill != NULL)
+		r = making->fill(s->base, s->size, making->argument);
+	return (int)r;
+}
+
+SHOAL_SLOW_ int shoal_file_create_(struct shoal_segment *s, const struct shoal_address_ *a,
+                                   const struct shoal_making_ *making)
+{
+	struct shoal_draft_ d;
+	struct stat st;
+	int r;
+
+	/* Where it takes long, a name that is taken fails before memory is spent. */
+	if (making->size > 65536 && shoal_stat_(a->path, &st, SHOAL_AT_SYMLINK_NOFOLLOW_) == 0)
+		return -EEXIST;
+	r = shoal_draft_open_(&d, a->path, making->mode);
+	if (r < 0)
+		return r;
+	r = shoal_file_fill_(s, &d, a->backing, making);
+	if (r == 0)
+		r = shoal_draft_publish_(&d, a->path);
+	shoal_draft_discard_(&d);
+	if (r < 0) {
+		if (s->base != NULL)
+			shoal_segment_unmap_(s);
+		else
+			shoal_close_fd_(d.fd);
+	}
+	return r;
+}
+
+static inline int shoal_sysv_create_(struct shoal_segment *s, const struct shoal_address_ *a,
+                                     const struct shoal_making_ *making)
+{
+	struct shoal_shmid_ ds;
+	long id, r;
+
+	if (a->backing == SHOAL_SYSV_ID_) /* the kernel chooses ids */
+		return -EINVAL;
+	id = shoal_call_(SYS_shmget, a->number, (long)making->size,
+	                 03000 /* IPC_CREAT | IPC_EXCL */ | (long)making->mode, 0, 0, 0);
+	if (id < 0)
+		return (int)id;
+	r = 0;
+	if (making->group != NULL) {
+		r = shoal_call_(SYS_shmctl, id, 2 /* IPC_STAT */, SHOAL_WORD_(&ds), 0, 0, 0);
+		ds.gid = *making->group;
+		if (r == 0)
+			r = shoal_call_(SYS_shmctl, id, 1 /* IPC_SET */, SHOAL_WORD_(&ds), 0, 0, 0);
+	}
+	if (r == 0)
+		r = shoal_sysv_map_(s, (int)id, false);
+	if (r == 0 && making->fill != NULL)
+		r = making->fill(s->base, s->size, making->argument);
+	if (r < 0) {
+		shoal_call_(SYS_shmctl, id, 0 /* IPC_RMID */, 0, 0, 0, 0);
+		shoal_segment_unmap_(s);
+	}
+	return (int)r;
+}
+
+static inline int shoal_segment_make_(struct shoal_segment *s, const struct shoal_address_ *a,
+                                      const struct shoal_making_ *making)
+{
+	memset(s, 0, sizeof *s);
+	s->fd = -1;
+	if (making->size == 0 || making->size > INT64_MAX || (making->mode & ~0777u) != 0)
+		return -EINVAL;
+	return shoal_is_sysv_(a) ? shoal_sysv_create_(s, a, making) : shoal_file_create_(s, a, making);
+}
+
+/* shoal_segment_create makes and maps size bytes of zeros; -EEXIST if there is such
+ * an object already. The mode is set exactly as given; 0 means 0600. */
+static inline int shoal_segment_create(struct shoal_segment *s, const char *address, uint64_t size, unsigned mode)
+{
+	struct shoal_address_ a;
+	struct shoal_making_ making;
+	int r = shoal_address_parse_(&a, address);
+
+	memset(s, 0, sizeof *s);
+	memset(&making, 0, sizeof making);
+	making.size = size;
+	making.mode = mode == 0 ? 0600 : mode;
+	return r < 0 ? r : shoal_segment_make_(s, &a, &making);
+}
+
+/* shoal_segment_open maps an existing object whole, whoever made it. */
+static inline int shoal_segment_open(struct shoal_segment *s, const char *address)
+{
+	struct shoal_address_ a;
+	int r = shoal_address_parse_(&a, address);
+
+	memset(s, 0, sizeof *s);
+	s->fd = -1;
+	return r < 0 ? r : shoal_segment_open_(s, &a, false);
+}
+
+/* shoal_segment_data returns its bytes, valid until shoal_segment_close, and
+ * shoal_segment_size how many there are. */
+static inline void *shoal_segment_data(const struct shoal_segment *s) { return s->base; }
+static inline uint64_t shoal_segment_size(const struct shoal_segment *s) { return s->size; }
+
+/* shoal_segment_close unmaps it. Members must have left. Closing again does nothing. */
+static inline void shoal_segment_close(struct shoal_segment *s) { shoal_segment_unmap_(s); }
+
+static inline int shoal_address_remove_(const struct shoal_address_ *a)
+{
+	struct stat st;
+	int r;
+
+	if (shoal_is_sysv_(a)) {
+		r = shoal_sysv_find_(a);
+		return r < 0 ? r : shoal_missing_(shoal_call_(SYS_shmctl, r, 0 /* IPC_RMID */, 0, 0, 0, 0));
+	}
+	if (a->backing == SHOAL_FILE_) { /* unlink alone would take a symbolic link or a FIFO, too */
+		r = shoal_stat_(a->path, &st, SHOAL_AT_SYMLINK_NOFOLLOW_);
+		if (r == 0)
+			r = shoal_regular_(&st);
+		if (r < 0)
+			return r;
+	}
+	return unlink(a->path) < 0 ? -errno : 0;
+}
+
+/* shoal_segment_remove takes the name of an object away. Who has it mapped goes on
+ * using it. */
+static inline int shoal_segment_remove(const char *address)
+{
+	struct shoal_address_ a;
+	int r = shoal_address_parse_(&a, address);
+
+	return r < 0 ? r : shoal_address_remove_(&a);
+}
+
+/* ============================================================== Keeper ==
+ *
+ * One thread of the process sleeps for ever and owns a robust list. When the
+ * process ends, however it ends, the kernel walks the list, sets
+ * FUTEX_OWNER_DIED in each word whose number is the thread's, and wakes one who
+ * sleeps on it.
+ *
+ * The C library gives each of its threads such a list, for its own mutexes. The
+ * keeper's is replaced: it never takes one of those.
+ *
+ * A word in the list is a member's bell, in shared memory; the entry, which the
+ * kernel follows, is 4096 bytes before it in a private page, where no peer can
+ * damage it:
+ *
+ *	bell_map       bell_map+4096     bell_map+8192
+ *	 | private page  | shared page     |
+ *	 |    entry -----+--> word         |
+ *
+ * fork(2) is noticed twice: the page with the list's head and the generation is
+ * wiped in the child (MADV_WIPEONFORK), and a handler closes the child's copies of
+ * the descriptors that hold locks, since the child would otherwise keep its dead
+ * parent alive.
+ */
+
+/* struct robust_list_head, and what else stands in the keeper's page. */
+struct shoal_robust_ {
+	uint64_t next; /* the first entry, or the head itself */
+	int64_t offset;
+	uint64_t pending;
+	uint32_t generation; /* of the keeper; 0 in a child that has none yet */
+};
+
+SHOAL_ASSERT_(offsetof(struct shoal_robust_, offset) == 8 && offsetof(struct shoal_robust_, pending) == 16,
+              "struct robust_list_head");
+
+struct shoal_members;
+
+/* All that this process has of Shoal, once, though several files include this one. */
+struct shoal_process_ {
+	uint32_t gate;       /* over what follows, but for started */
+	uint32_t generation; /* counts keepers, across forks */
+	uint32_t handlers;   /* those of fork are there */
+	uint32_t joined;
+	struct shoal_robust_ *page;
+	struct shoal_members *newest; /* in the robust list, linked by newer and older */
+	uint32_t tid;                 /* of the keeper */
+	int error;                    /* why it has none */
+	uint32_t started;             /* futex: the keeper has said which */
+
+	/* See Spinning below. */
+	uint32_t spinning;
+	uint32_t may_spin;
+	uint64_t pauses;
+	int64_t looked_at;
+};
+
+extern struct shoal_process_ shoal_this_process_;
+__attribute__((weak)) struct shoal_process_ shoal_this_process_ = {
+	0, 0, 0, 0, NULL, NULL, 0, 0, 0, 0, 0, 0, 0,
+};
+
+/* A membership: one slot of one member table. */
+struct shoal_members {
+	uint32_t generation;   /* of the keeper it was joined with; 0: it was not, or has left */
+	const uint32_t *alive; /* where the keeper's generation stands */
+	struct shoal_segment *segment;
+	uint64_t at; /* offset of the table */
+	struct shoal_format_members *head;
+	struct shoal_format_bell *bells;
+	struct shoal_format_slot *slots;
+	uint32_t count; /* of slots */
+	uint32_t slot;  /* ours */
+	uint64_t self;  /* what we write into what we take */
+
+	int lock_fd; /* an open file description of its own, whose locks are the claim */
+	unsigned char *bell_map;
+	uint64_t *entry; /* of our bell in the robust list */
+	struct shoal_members *newer, *older;
+
+	uint32_t burying; /* gate: locks of one description do not exclude each other */
+	uint32_t leaving;
+	int32_t busy;      /* threads that look at shared memory for long */
+	int64_t patrolled; /* when somebody last asked for the verdict on all members */
+
+	char why[192]; /* what the last failed open found */
+};
+
+/* shoal_members_why tells what the last open or join that failed has found: what
+ * was expected, what was there, and at which offset. "" if there is no more to be
+ * said than shoal_strerror does. */
+static inline const char *shoal_members_why(const struct shoal_members *m) { return m->why; }
+
+/* Says why, and returns err. */
+static inline int shoal_because_(struct shoal_members *m, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static inline int shoal_because_(struct shoal_members *m, int err, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(m->why, sizeof m->why, format, arguments);
+	va_end(arguments);
+	return err;
+}
+
+static inline void *shoal_keeper_run_(void *unused)
+{
+	struct shoal_process_ *p = &shoal_this_process_;
+	uint32_t never = 0;
+	long r;
+
+	(void)unused;
+	shoal_call_(SYS_prctl, 15 /* PR_SET_NAME */, SHOAL_WORD_("shoal keeper"), 0, 0, 0, 0);
+	p->tid = (uint32_t)shoal_call_(SYS_gettid, 0, 0, 0, 0, 0, 0);
+	r = shoal_call_(SYS_set_robust_list, SHOAL_WORD_(p->page), 24, 0, 0, 0, 0);
+#ifdef SHOAL_WITHOUT_BELLS /* for emulators: the death of this process is then noticed late, within some 100 ms */
+	r = 0;
+#endif
+	p->error = (int)r;
+	__atomic_store_n(&p->started, 1, __ATOMIC_RELEASE); /* pairs with the load in shoal_keeper_start_ */
+	shoal_call_(SYS_futex, SHOAL_WORD_(&p->started), SHOAL_FUTEX_WAKE_ | SHOAL_FUTEX_PRIVATE_, 1, 0, 0, 0);
+	while (r == 0)
+		shoal_futex_wait_(&never, 0, INT64_MAX, SHOAL_FUTEX_PRIVATE_);
+	return NULL;
+}
+
+static inline void shoal_fork_prepare_(void) { shoal_gate_enter_(&shoal_this_process_.gate); }
+static inline void shoal_fork_parent_(void) { shoal_gate_leave_(&shoal_this_process_.gate); }
+
+static inline void shoal_fork_child_(void)
+{
+	struct shoal_process_ *p = &shoal_this_process_;
+	struct shoal_members *m;
+
+	for (m = p->newest; m != NULL; m = m->older) {
+		shoal_close_fd_(m->lock_fd);
+		m->lock_fd = -1;
+	}
+	p->newest = NULL;
+	p->joined = 0;
+	if (p->page != NULL)
+		p->page->generation = 0; /* as MADV_WIPEONFORK did, where the kernel has that */
+	p->spinning = 0;
+	p->gate = 0;
+}
+
+/* Starts the thread, with all signals blocked but those that the C library sends
+ * its threads itself, and waits until it has its list. */
+static inline int shoal_keeper_start_(struct shoal_process_ *p)
+{
+	const uint64_t all = ~(UINT64_C(7) << 31);
+	uint64_t before = 0;
+	pthread_t thread;
+	pthread_attr_t attributes;
+	void *page;
+	int r;
+
+	if (p->page == NULL) {
+		page = mmap(NULL, SHOAL_PAGE_, PROT_READ | PROT_WRITE, MAP_PRIVATE | SHOAL_MAP_ANONYMOUS_, -1, 0);
+		if (page == MAP_FAILED)
+			return -errno;
+		/* Linux 4.14; before, the handlers of fork alone notice one. */
+		shoal_call_(SYS_madvise, SHOAL_WORD_(page), SHOAL_PAGE_, SHOAL_MADV_WIPEONFORK_, 0, 0, 0);
+		p->page = (struct shoal_robust_ *)page;
+	}
+	if (!p->handlers) {
+		r = pthread_atfork(shoal_fork_prepare_, shoal_fork_parent_, shoal_fork_child_);
+		if (r != 0)
+			return -r;
+		p->handlers = 1;
+	}
+	p->page->next = (uint64_t)(uintptr_t)p->page;
+	p->page->offset = SHOAL_PAGE_;
+	p->page->pending = 0;
+	p->newest = NULL;
+	p->joined = 0;
+	__atomic_store_n(&p->started, 0, __ATOMIC_RELAXED);
+
+	r = pthread_attr_init(&attributes);
+	if (r != 0)
+		return -r;
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	shoal_call_(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, SHOAL_WORD_(&all), SHOAL_WORD_(&before), 8, 0, 0);
+	r = pthread_create(&thread, &attributes, shoal_keeper_run_, NULL);
+	shoal_call_(SYS_rt_sigprocmask, 2, SHOAL_WORD_(&before), 0, 8, 0, 0);
+	pthread_attr_destroy(&attributes);
+	if (r != 0)
+		return -r;
+	while (__atomic_load_n(&p->started, __ATOMIC_ACQUIRE) == 0)
+		shoal_futex_wait_(&p->started, 0, INT64_MAX, SHOAL_FUTEX_PRIVATE_);
+	if (p->error < 0)
+		return p->error;
+	p->generation++;
+	__atomic_store_n(&p->page->generation, p->generation, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* The keeper of this process, started if there is none. The gate is held. */
+static inline int shoal_keeper_(struct shoal_process_ *p)
+{
+	if (p->page != NULL && p->page->generation != 0)
+		return 0;
+	return shoal_keeper_start_(p);
+}
+
+/* Puts the membership's entry at the head of the list. The store that makes it
+ * reachable comes last, so that the thread may die between any two. */
+static inline int shoal_robust_push_(struct shoal_process_ *p, struct shoal_members *m)
+{
+	if (p->joined >= SHOAL_ROBUST_LIMIT_) /* the kernel follows no more */
+		return -EMFILE;
+	__atomic_store_n(m->entry, p->page->next, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&p->page->next, (uint64_t)(uintptr_t)m->entry, __ATOMIC_SEQ_CST);
+	m->newer = NULL;
+	m->older = p->newest;
+	if (m->older != NULL)
+		m->older->newer = m;
+	p->newest = m;
+	p->joined++;
+	return 0;
+}
+
+/* Takes it out, by one store. */
+static inline void shoal_robust_remove_(struct shoal_process_ *p, struct shoal_members *m)
+{
+	uint64_t next = (uint64_t)(uintptr_t)p->page;
+
+	if (m->older != NULL) {
+		next = (uint64_t)(uintptr_t)m->older->entry;
+		m->older->newer = m->newer;
+	}
+	if (m->newer != NULL) {
+		__atomic_store_n(m->newer->entry, next, __ATOMIC_SEQ_CST);
+		m->newer->older = m->older;
+	} else {
+		__atomic_store_n(&p->page->next, next, __ATOMIC_SEQ_CST);
+		p->newest = m->older;
+	}
+	m->newer = m->older = NULL;
+	p->joined--;
+}
+
+/* ============================================================= Members ==
+ *
+ * Who takes part in an object, and who has died.
+ *
+ *	free(e) --lock byte--> joining --claim = active(e+1)--> active(e+1)
+ *	   ^                                                        |
+ *	   |      leave:  claim = free(e+1), unlock                 |
+ *	   +--------------------------------------------------------+
+ *	   ^      death:  bell rings, kernel drops the lock,        |
+ *	   |              a survivor locks,                         |
+ *	   +------------- claim = free(e+1), unlocks <--------------+
+ *
+ * The lock of a slot's first byte is the claim, and the verdict: free, it says that
+ * the owner will never store anything again. The bell says when to ask. What a
+ * member takes, it takes by writing its slot and epoch (self) into a word; the one
+ * store that retires its epoch makes all of that void, wherever it is.
+ */
+
+/* Reports whether the handle is this process's own and open. Cost: two loads. */
+static inline bool shoal_here_(const struct shoal_members *m)
+{
+	uint32_t generation;
+
+	if (m == NULL)
+		return false;
+	generation = __atomic_load_n(&m->generation, __ATOMIC_RELAXED);
+	return generation != 0 && __atomic_load_n(m->alive, __ATOMIC_RELAXED) == generation;
+}
+
+/* Why it is not. */
+static inline int shoal_not_here_(const struct shoal_members *m)
+{
+	return m == NULL || __atomic_load_n(&m->generation, __ATOMIC_RELAXED) == 0 ? SHOAL_ECLOSED : SHOAL_EFORK;
+}
+
+/* Keeps leave from taking the memory away until shoal_end_. */
+static inline int shoal_begin_(struct shoal_members *m)
+{
+	if (!shoal_here_(m))
+		return shoal_not_here_(m);
+	/* Before the look at leaving: pairs with the exchange in shoal_members_leave, which then looks at busy. */
+	__atomic_fetch_add(&m->busy, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&m->leaving, __ATOMIC_SEQ_CST)) {
+		__atomic_fetch_sub(&m->busy, 1, __ATOMIC_SEQ_CST);
+		return SHOAL_ECLOSED;
+	}
+	return 0;
+}
+
+static inline void shoal_end_(struct shoal_members *m) { __atomic_fetch_sub(&m->busy, 1, __ATOMIC_SEQ_CST); }
+
+static inline bool shoal_leaving_(const struct shoal_members *m)
+{
+	return __atomic_load_n(&m->leaving, __ATOMIC_SEQ_CST) != 0;
+}
+
+static inline bool shoal_rung_(const struct shoal_members *m, uint32_t slot)
+{
+	return (shoal_load32_(&m->bells[slot].word) & SHOAL_FUTEX_OWNER_DIED) != 0;
+}
+
+static inline uint64_t shoal_lock_at_(const struct shoal_members *m, uint32_t slot)
+{
+	return m->at + shoal_slot_at_(m->count, slot);
+}
+
+/* Announces a change of membership to all. */
+static inline void shoal_changed_(struct shoal_members *m)
+{
+	shoal_add32_(&m->head->changes, 1);
+	shoal_wake_all_(&m->head->changes);
+}
+
+/* Retires the epoch of a dead owner. We hold the slot's lock, so the owner is gone
+ * and nobody else does the same. Whoever buries may die, too: before the store into
+ * claim nothing has happened that the next one would not do again; after it only
+ * the announcement is missing, and the burier's own death makes everybody look. */
+static inline void shoal_bury_(struct shoal_members *m, uint32_t slot)
+{
+	struct shoal_format_slot *s = &m->slots[slot];
+	uint64_t claim = shoal_load64_(&s->claim);
+
+	if (!shoal_active_(claim))
+		return;
+	shoal_store64_(&s->claim, shoal_claim_((uint32_t)(claim >> 32), SHOAL_SLOT_FREE));
+	shoal_store32_(&m->bells[slot].word, 0);
+	shoal_add64_(&m->head->deaths, 1);
+	shoal_add64_(&m->head->retired, 1);
+	shoal_changed_(m);
+}
+
+/* Buries the owner of a slot if it is dead. Never waits for another process. */
+static inline void shoal_try_bury_(struct shoal_members *m, uint32_t slot)
+{
+	if (slot == m->slot)
+		return;
+	shoal_gate_enter_(&m->burying);
+	if (shoal_byte_try_(m->lock_fd, shoal_lock_at_(m, slot)) == 1) {
+		shoal_bury_(m, slot);
+		shoal_byte_unlock_(m->lock_fd, shoal_lock_at_(m, slot));
+	}
+	shoal_gate_leave_(&m->burying);
+}
+
+/* Whether an owner's epoch is still its slot's: 1; 0 if it has gone, and its claim
+ * is void; SHOAL_ECORRUPT if there is no such slot. */
+static inline int shoal_current_(const struct shoal_members *m, uint64_t owner)
+{
+	int slot = shoal_owner_slot_(owner);
+
+	if (slot < 0 || (uint32_t)slot >= m->count)
+		return SHOAL_ECORRUPT;
+	return shoal_load64_(&m->slots[slot].claim) == shoal_claim_(shoal_owner_epoch_(owner), SHOAL_SLOT_ACTIVE);
+}
+
+/* The same for those who do not mean to wait: if the owner's bell has rung it asks
+ * for the verdict at once. */
+static inline int shoal_settle_(struct shoal_members *m, uint64_t owner)
+{
+	int r = shoal_current_(m, owner);
+
+	if (r == 1 && owner != m->self && shoal_rung_(m, (uint32_t)shoal_owner_slot_(owner))) {
+		shoal_try_bury_(m, (uint32_t)shoal_owner_slot_(owner));
+		r = shoal_current_(m, owner);
+	}
+	return r;
+}
+
+/* Counts a claim taken back from the dead. */
+static inline void shoal_repaired_(struct shoal_members *m) { shoal_add64_(&m->head->repairs, 1); }
+
+/* Checks the table and finds its parts. */
+static inline int shoal_members_view_(struct shoal_members *m)
+{
+	const struct shoal_segment *s = m->segment;
+	struct shoal_format_members *head;
+	uint32_t magic, version, slots;
+
+	if (m->at % 64 != 0)
+		return -EINVAL;
+	if (m->at > s->size || s->size - m->at < sizeof *head)
+		return shoal_because_(m, SHOAL_ECORRUPT,
+		                      "at offset %llu: member table ends behind the object's %llu bytes",
+		                      (unsigned long long)m->at, (unsigned long long)s->size);
+	head = (struct shoal_format_members *)(void *)(s->base + m->at);
+	magic = shoal_load32_(&head->magic); /* pairs with the store in shoal_members_make_ */
+	version = shoal_load32_(&head->version);
+	slots = shoal_load32_(&head->slots);
+	if (magic != SHOAL_MEMBERS_MAGIC)
+		return shoal_because_(m, SHOAL_ECORRUPT, "at offset %llu: member table has magic %#x, want %#x",
+		                      (unsigned long long)m->at, magic, SHOAL_MEMBERS_MAGIC);
+	if (version >> 16 != SHOAL_MAJOR)
+		return shoal_because_(m, SHOAL_EVERSION, "member table has version %u.%u, this program knows %d.%d",
+		                      version >> 16, version & 0xffff, SHOAL_MAJOR, SHOAL_MINOR);
+	if (slots < 1 || slots > SHOAL_MAX_SLOTS || shoal_members_size_(slots) > s->size - m->at)
+		return shoal_because_(
+			m, SHOAL_ECORRUPT, "at offset %llu: member table has %u slots, want 1 to %d, before byte %llu",
+			(unsigned long long)m->at + 8, slots, SHOAL_MAX_SLOTS, (unsigned long long)s->size);
+	m->head = head;
+	m->bells = (struct shoal_format_bell *)(void *)(s->base + m->at + 64);
+	m->slots = (struct shoal_format_slot *)(void *)(s->base + m->at + shoal_slot_at_(slots, 0));
+	m->count = slots;
+	return 0;
+}
+
+/* Writes an empty table over zeros. */
+static inline int shoal_members_make_(unsigned char *base, uint64_t size, uint64_t at, uint32_t slots,
+                                      uint64_t companion)
+{
+	struct shoal_format_members *head = (struct shoal_format_members *)(void *)(base + at);
+
+	if (slots < 1 || slots > SHOAL_MAX_SLOTS || at % 64 != 0 || at > size || shoal_members_size_(slots) > size - at)
+		return -EINVAL;
+	head->version = SHOAL_MAJOR << 16 | SHOAL_MINOR;
+	head->slots = slots;
+	head->lock = companion;
+	shoal_store32_(&head->magic, SHOAL_MEMBERS_MAGIC); /* all above is there */
+	return 0;
+}
+
+/* Makes the table if there is none, whoever else tries: under the lock of its first
+ * byte. A maker that dies before the magic number is there has made nothing. */
+static inline int shoal_members_make_once_(struct shoal_members *m, uint32_t slots, uint64_t companion)
+{
+	struct shoal_segment *s = m->segment;
+	struct shoal_format_members *head = (struct shoal_format_members *)(void *)(s->base + m->at);
+	int r;
+
+	if (m->at % 64 != 0 || m->at > s->size || s->size - m->at < sizeof *head)
+		return -EINVAL;
+	if (shoal_load32_(&head->magic) != 0)
+		return 0;
+	r = shoal_byte_wait_(m->lock_fd, m->at);
+	if (r < 0)
+		return r;
+	if (shoal_load32_(&head->magic) == 0)
+		r = shoal_members_make_(s->base, s->size, m->at, slots, companion);
+	shoal_byte_unlock_(m->lock_fd, m->at);
+	return r;
+}
+
+static inline int shoal_companion_fill_(unsigned char *base, uint64_t size, void *unused)
+{
+	(void)base, (void)size, (void)unused;
+	return 0;
+}
+
+/* Opens the companion of a System V segment, which has no file itself: one byte,
+ * with the segment's own permissions. Its inode is told. */
+static inline int shoal_companion_open_(const struct shoal_segment *s, uint64_t *inode)
+{
+	struct shoal_address_ a;
+	struct shoal_segment made;
+	struct shoal_making_ making;
+	struct stat st;
+	int round, fd = -ENOENT, r;
+
+	a.backing = SHOAL_POSIX_;
+	a.number = 0;
+	snprintf(a.path, sizeof a.path, "/dev/shm/shoal.sysv-%d", (int)s->id);
+	for (round = 0; round < 100; round++) {
+		fd = shoal_open_regular_(a.path, O_RDWR, &st);
+		if (fd >= 0)
+			*inode = st.st_ino;
+		if (fd != -ENOENT)
+			return fd;
+		making.size = 1;
+		making.mode = s->mode;
+		making.group = &s->group;
+		making.fill = shoal_companion_fill_;
+		making.argument = NULL;
+		r = shoal_segment_make_(&made, &a, &making);
+		if (r == 0)
+			shoal_segment_unmap_(&made);
+		else if (r != -EEXIST)
+			return r;
+	}
+	return fd;
+}
+
+/* Opens an open file description of the object's file that is the membership's own:
+ * two memberships of one process must exclude each other, too. */
+static inline int shoal_lock_open_(struct shoal_members *m, uint64_t *companion)
+{
+	char self[64];
+
+	*companion = 0;
+	if (m->segment->fd < 0)
+		return shoal_companion_open_(m->segment, companion);
+	snprintf(self, sizeof self, "/proc/self/fd/%d", m->segment->fd);
+	return shoal_openat_(self, O_RDWR, 0);
+}
+
+/* Locks a slot, and buries whoever died in it. */
+static inline int shoal_slot_claim_(struct shoal_members *m)
+{
+	uint32_t slot;
+	int round, r;
+
+	for (round = 0; round < 10; round++) {
+		for (slot = 0; slot < m->count; slot++) {
+			if (round == 0 && shoal_active_(shoal_load64_(&m->slots[slot].claim)) && !shoal_rung_(m, slot))
+				continue; /* most likely alive: spare the call */
+			r = shoal_byte_try_(m->lock_fd, shoal_lock_at_(m, slot));
+			if (r < 0)
+				return r;
+			if (r == 1) {
+				m->slot = slot;
+				shoal_bury_(m, slot);
+				return 0;
+			}
+		}
+		if (round > 0) /* a survivor that buries has a slot's lock for some microseconds */
+			shoal_nap_(1000000);
+	}
+	return shoal_because_(m, SHOAL_ENOSLOT, "all %u members of it are alive", m->count);
+}
+
+/* Maps the bell's page with a private one before it. From the segment's descriptor:
+ * a mapping keeps its file description, and so its locks, in a forked child, too. */
+static inline int shoal_bell_map_file_(struct shoal_members *m, uint64_t page)
+{
+	void *base = mmap(NULL, 2 * SHOAL_PAGE_, PROT_READ | PROT_WRITE, MAP_PRIVATE | SHOAL_MAP_ANONYMOUS_, -1, 0);
+
+	if (base == MAP_FAILED)
+		return -errno;
+	m->bell_map = (unsigned char *)base;
+	if (mmap(m->bell_map + SHOAL_PAGE_, SHOAL_PAGE_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, m->segment->fd,
+	         (off_t)page) == MAP_FAILED)
+		return -errno;
+	return 0;
+}
+
+/* The same for System V memory, which can only be attached whole: what is not
+ * needed is unmapped again. */
+static inline int shoal_bell_map_sysv_(struct shoal_members *m, uint64_t page)
+{
+	size_t whole = (size_t)(m->segment->size + SHOAL_PAGE_ - 1) & ~(size_t)(SHOAL_PAGE_ - 1);
+	size_t rest = whole - (size_t)page - SHOAL_PAGE_;
+	unsigned char *start;
+	long r;
+	void *base = mmap(NULL, SHOAL_PAGE_ + whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | SHOAL_MAP_ANONYMOUS_, -1, 0);
+
+	if (base == MAP_FAILED)
+		return -errno;
+	start = (unsigned char *)base;
+	r = shoal_call_(SYS_shmat, m->segment->id, SHOAL_WORD_(start + SHOAL_PAGE_), 040000 /* SHM_REMAP */, 0, 0, 0);
+	if (r < 0 && r > -4096) {
+		munmap(start, SHOAL_PAGE_ + whole);
+		return (int)r;
+	}
+	m->bell_map = start + page;
+	if (mmap(m->bell_map, SHOAL_PAGE_, PROT_READ | PROT_WRITE, MAP_PRIVATE | SHOAL_MAP_ANONYMOUS_ | MAP_FIXED, -1,
+	         0) == MAP_FAILED) {
+		r = -errno;
+		munmap(start, SHOAL_PAGE_ + whole);
+		m->bell_map = NULL;
+		return (int)r;
+	}
+	if (page > 0)
+		munmap(start, (size_t)page);
+	if (rest > 0)
+		munmap(m->bell_map + 2 * SHOAL_PAGE_, rest);
+	return 0;
+}
+
+/* What a slot says of its owner, for people. */
+static inline void shoal_describe_(struct shoal_format_slot *s, uint32_t role)
+{
+	uint64_t start = 0, name[2] = {0, 0};
+	char text[1024];
+	const char *field;
+	struct stat st;
+	size_t i;
+	long n;
+	int fd;
+
+	fd = shoal_openat_("/proc/self/stat", O_RDONLY, 0);
+	n = fd < 0 ? 0 : shoal_call_again_(SYS_read, fd, SHOAL_WORD_(text), (long)sizeof text - 1, 0, 0);
+	if (fd >= 0)
+		shoal_close_fd_(fd);
+	text[n > 0 ? n : 0] = 0;
+	/* proc_pid_stat(5): the name in parentheses may hold anything; field 22 is the start time. */
+	field = strrchr(text, ')');
+	for (i = 2; field != NULL && i < 22; i++)
+		field = strchr(field + 1, ' ');
+	if (field != NULL)
+		start = strtoull(field, NULL, 10);
+
+	fd = shoal_openat_("/proc/self/comm", O_RDONLY, 0);
+	n = fd < 0 ? 0 : shoal_call_again_(SYS_read, fd, SHOAL_WORD_(text), 16, 0, 0);
+	if (fd >= 0)
+		shoal_close_fd_(fd);
+	for (i = 0; n > 0 && i < (size_t)n && text[i] != '\n'; i++)
+		name[i / 8] |= (uint64_t)(unsigned char)text[i] << (i % 8 * 8);
+
+	shoal_store32_(&s->pid, (uint32_t)getpid());
+	shoal_store32_(&s->role, role);
+	shoal_store64_(&s->pidns, shoal_stat_("/proc/self/ns/pid", &st, 0) == 0 ? (uint64_t)st.st_ino : 0);
+	shoal_store64_(&s->start, start);
+	shoal_store64_(&s->joined, (uint64_t)shoal_clock_(SHOAL_CLOCK_REALTIME_));
+	shoal_store64_(&s->name[0], name[0]);
+	shoal_store64_(&s->name[1], name[1]);
+}
+
+/* Makes the locked slot ours. The process's gate is held. */
+static inline int shoal_slot_enter_(struct shoal_members *m, struct shoal_process_ *p, uint32_t role)
+{
+	struct shoal_format_slot *s = &m->slots[m->slot];
+	uint64_t at = m->at + 64 + (uint64_t)m->slot * 8, page = at & ~(uint64_t)(SHOAL_PAGE_ - 1);
+	uint32_t epoch;
+	int r = m->segment->fd < 0 ? shoal_bell_map_sysv_(m, page) : shoal_bell_map_file_(m, page);
+
+	if (r < 0)
+		return r;
+	shoal_call_(SYS_madvise, SHOAL_WORD_(m->bell_map), 2 * SHOAL_PAGE_, SHOAL_MADV_DONTFORK_, 0, 0, 0);
+	m->entry = (uint64_t *)(void *)(m->bell_map + (at - page));
+	shoal_describe_(s, role);
+	/* The bell before the claim: whoever sees us active hears us die. */
+	shoal_store32_(&m->bells[m->slot].word, p->tid | SHOAL_FUTEX_WAITERS);
+	r = shoal_robust_push_(p, m);
+	if (r < 0) {
+		shoal_store32_(&m->bells[m->slot].word, 0);
+		return r;
+	}
+	epoch = (uint32_t)(shoal_load64_(&s->claim) >> 32) + 1;
+	m->self = shoal_owner_(m->slot, epoch);
+	shoal_store64_(&s->claim, shoal_claim_(epoch, SHOAL_SLOT_ACTIVE));
+	m->alive = &p->page->generation;
+	__atomic_store_n(&m->generation, p->generation, __ATOMIC_RELEASE);
+	shoal_changed_(m);
+	return 0;
+}
+
+SHOAL_SLOW_ int shoal_members_enter_(struct shoal_members *m, uint32_t make, uint32_t role)
+{
+	struct shoal_process_ *p = &shoal_this_process_;
+	uint64_t companion;
+	int r = shoal_lock_open_(m, &companion);
+
+	if (r < 0)
+		return shoal_because_(m, r, "cannot open the file whose bytes members lock");
+	m->lock_fd = r;
+	r = make == 0 ? 0 : shoal_members_make_once_(m, make, companion);
+	if (r == 0)
+		r = shoal_members_view_(m);
+	if (r < 0)
+		return r;
+	if (m->head->lock != companion)
+		return shoal_because_(
+			m, -EXDEV,
+			"members lock file %llu, here it is %llu: another /dev/shm, or the file was replaced",
+			(unsigned long long)m->head->lock, (unsigned long long)companion);
+	r = shoal_slot_claim_(m);
+	if (r < 0)
+		return r;
+	shoal_gate_enter_(&p->gate);
+	r = shoal_keeper_(p);
+	if (r == 0)
+		r = shoal_slot_enter_(m, p, role);
+	shoal_gate_leave_(&p->gate);
+	if (r < 0)
+		shoal_byte_unlock_(m->lock_fd, shoal_lock_at_(m, m->slot));
+	return r;
+}
+
+/* Gives back what joining has taken of the system. */
+static inline void shoal_members_release_(struct shoal_members *m)
+{
+	if (m->bell_map != NULL)
+		munmap(m->bell_map, 2 * SHOAL_PAGE_);
+	if (m->lock_fd >= 0)
+		shoal_close_fd_(m->lock_fd);
+	m->bell_map = NULL;
+	m->lock_fd = -1;
+}
+
+/* Joins the table at the offset, which is made if make is not 0 and there is none.
+ * why is kept: whoever calls has cleared it. */
+static inline int shoal_members_join_(struct shoal_members *m, struct shoal_segment *s, uint64_t at, uint32_t make,
+                                      uint32_t role)
+{
+	int r;
+
+	m->segment = s;
+	m->at = at;
+	m->lock_fd = -1;
+	r = shoal_members_enter_(m, make, role);
+	if (r < 0)
+		shoal_members_release_(m);
+	return r;
+}
+
+/* shoal_members_footprint is the size in bytes of a table of n members, 0 meaning
+ * SHOAL_DEFAULT_SLOTS: a multiple of 64. */
+static inline uint64_t shoal_members_footprint(uint32_t n)
+{
+	return (shoal_members_size_(n == 0 ? SHOAL_DEFAULT_SLOTS : n) + 63) & ~UINT64_C(63);
+}
+
+/* shoal_members_join makes this process a member of the table at the offset of the
+ * segment, a multiple of 64, and makes the table, for n members (0 meaning
+ * SHOAL_DEFAULT_SLOTS, at most SHOAL_MAX_SLOTS), if the memory there is zero. Any
+ * number of processes may do so at once. The segment stays where it is, open, until
+ * shoal_members_leave.
+ *
+ * Claims are locks of the segment's file; a System V segment has none, and a
+ * companion /shoal.sysv-ID in /dev/shm carries them.
+ *
+ * Errors: SHOAL_ENOSLOT, SHOAL_ECORRUPT, SHOAL_EVERSION, -EMFILE beyond 2048
+ * memberships of one process, and those of the system. */
+static inline int shoal_members_join(struct shoal_members *m, struct shoal_segment *s, uint64_t offset, uint32_t n)
+{
+	memset(m, 0, sizeof *m);
+	return shoal_members_join_(m, s, offset, n == 0 ? SHOAL_DEFAULT_SLOTS : n, 0);
+}
+
+/* shoal_members_leave gives the slot back. What this process still holds becomes
+ * free, as if it had died; threads that wait return SHOAL_ECLOSED, and it waits for
+ * that. Of what a forked child has inherited it gives back this process's part, and
+ * changes nothing that is shared. Leaving again does nothing. */
+static inline void shoal_members_leave(struct shoal_members *m)
+{
+	struct shoal_process_ *p = &shoal_this_process_;
+	int64_t pause = 10000;
+
+	if (!shoal_here_(m)) {
+		if (m->generation != 0 && m->lock_fd >= 0) /* forked past the handlers: raw clone(2) */
+			shoal_close_fd_(m->lock_fd);
+		m->generation = 0;
+		return;
+	}
+	if (__atomic_exchange_n(&m->leaving, 1, __ATOMIC_SEQ_CST) != 0) /* pairs with the load in shoal_begin_ */
+		return;
+	/* A waiter may be just about to sleep: wake until nobody is left. */
+	while (__atomic_load_n(&m->busy, __ATOMIC_SEQ_CST) > 0) {
+		shoal_wake_all_(&m->head->changes);
+		shoal_nap_(pause);
+		pause = pause < 1000000 ? 2 * pause : pause;
+	}
+	/* Void first: from here on nobody waits for us, whenever we die. */
+	shoal_store64_(&m->slots[m->slot].claim, shoal_claim_(shoal_owner_epoch_(m->self), SHOAL_SLOT_FREE));
+	shoal_add64_(&m->head->retired, 1);
+	shoal_changed_(m);
+	shoal_gate_enter_(&p->gate);
+	shoal_robust_remove_(p, m);
+	__atomic_store_n(&m->generation, 0, __ATOMIC_RELEASE);
+	shoal_gate_leave_(&p->gate);
+	shoal_store32_(&m->bells[m->slot].word, 0);
+	shoal_byte_unlock_(m->lock_fd, shoal_lock_at_(m, m->slot));
+	shoal_members_release_(m);
+}
+
+/* Locks the first byte of the table: for making something in the object. */
+static inline int shoal_exclusive_enter_(struct shoal_members *m)
+{
+	int r;
+
+	shoal_gate_enter_(&m->burying);
+	r = shoal_byte_wait_(m->lock_fd, m->at);
+	if (r < 0)
+		shoal_gate_leave_(&m->burying);
+	return r;
+}
+
+static inline void shoal_exclusive_leave_(struct shoal_members *m)
+{
+	shoal_byte_unlock_(m->lock_fd, m->at);
+	shoal_gate_leave_(&m->burying);
+}
+
+/* Counters of an object, of all its members together, since it was made. */
+struct shoal_stats {
+	uint32_t members;    /* now */
+	uint64_t deaths;     /* members that ended without leaving */
+	uint64_t repairs;    /* claims that survivors have taken back */
+	uint64_t lost_wakes; /* sleeps that ended by time although there was something to do; 0 unless a member died */
+};
+
+/* shoal_members_stats reads the counters. Cost: some loads. */
+static inline int shoal_members_stats(struct shoal_members *m, struct shoal_stats *stats)
+{
+	uint32_t i;
+	int r = shoal_begin_(m);
+
+	memset(stats, 0, sizeof *stats);
+	if (r < 0)
+		return r;
+	for (i = 0; i < m->count; i++)
+		stats->members += shoal_active_(shoal_load64_(&m->slots[i].claim));
+	stats->deaths = shoal_load64_(&m->head->deaths);
+	stats->repairs = shoal_load64_(&m->head->repairs);
+	stats->lost_wakes = shoal_load64_(&m->head->lost_wakes);
+	shoal_end_(m);
+	return 0;
+}
+
+/* ============================================================ Spinning ==
+ *
+ * Who has to wait looks for a while before it sleeps: as long as that has paid so
+ * far. To sleep and be woken costs 5 to 15 microseconds; who spins as long as that
+ * before he sleeps loses at most as much again against who knows the future. Nobody
+ * spins in a process with one usable processor, nor more threads at once than there
+ * are processors but one.
+ */
+
+#define SHOAL_SPIN_MAX_ 20000 /* nanoseconds */
+#define SHOAL_SPIN_FIRST_ 8000
+#define SHOAL_SPIN_MIN_ 1000
+#define SHOAL_SPIN_PROBE_ 16 /* spins of the least length for one of the greatest */
+#define SHOAL_BURST_FIRST_ 30
+#define SHOAL_BURST_MAX_ 1500
+
+/* What a handle has learned. Threads learn together. */
+struct shoal_spinner_ {
+	int64_t budget; /* nanoseconds; 0: not used so far */
+	uint32_t vain;  /* spins that began with the least budget */
+};
+
+static inline void shoal_pause_(uint64_t n)
+{
+	while (n-- > 0)
+#ifdef __x86_64__
+		__builtin_ia32_pause();
+#else
+		__asm__ __volatile__("yield");
+#endif
+}
+
+/* How many threads may spin at once. What it depends on can change, so it is asked
+ * for again every second; and how many pauses a nanosecond has, times 2^16: once. */
+static inline uint32_t shoal_may_spin_(struct shoal_process_ *p, int64_t now)
+{
+	int64_t looked = __atomic_load_n(&p->looked_at, __ATOMIC_RELAXED), best = INT64_MAX, t;
+	uint64_t set[128], cpus = 0;
+	long n;
+	int i;
+
+	if (looked != 0 && now - looked < 1000000000)
+		return __atomic_load_n(&p->may_spin, __ATOMIC_RELAXED);
+	if (__atomic_load_n(&p->pauses, __ATOMIC_RELAXED) == 0) {
+		for (i = 0; i < 8; i++) {
+			t = shoal_now_();
+			shoal_pause_(256);
+			t = shoal_now_() - t;
+			best = t < best ? t : best;
+		}
+		__atomic_store_n(&p->pauses, (uint64_t)(256 << 16) / (uint64_t)(best < 1 ? 1 : best) + 1,
+		                 __ATOMIC_RELAXED);
+	}
+	n = shoal_call_(SYS_sched_getaffinity, 0, (long)sizeof set, SHOAL_WORD_(set), 0, 0, 0);
+	for (i = 0; i < (int)(n / 8); i++)
+		cpus += (uint64_t)__builtin_popcountll(set[i]);
+	__atomic_store_n(&p->may_spin, (uint32_t)(cpus > 0 ? cpus - 1 : 0), __ATOMIC_RELAXED);
+	__atomic_store_n(&p->looked_at, now, __ATOMIC_RELAXED);
+	return (uint32_t)(cpus > 0 ? cpus - 1 : 0);
+}
+
+SHOAL_SLOW_ bool shoal_spin_for_(struct shoal_process_ *p, struct shoal_spinner_ *s, int64_t start,
+                                 bool (*ready)(const void *), const void *argument)
+{
+	int64_t budget = __atomic_load_n(&s->budget, __ATOMIC_RELAXED), burst = SHOAL_BURST_FIRST_, learned;
+	uint64_t rate = __atomic_load_n(&p->pauses, __ATOMIC_RELAXED);
+	bool probe, found = false;
+
+	if (budget == 0)
+		budget = SHOAL_SPIN_FIRST_;
+	/* Two who wait for each other, each asleep when the other answers, are slow
+	 * because they sleep, and would learn that spinning does not pay. So now and then
+	 * it is tried in full. */
+	probe = budget == SHOAL_SPIN_MIN_ && __atomic_add_fetch(&s->vain, 1, __ATOMIC_RELAXED) % SHOAL_SPIN_PROBE_ == 0;
+	if (probe)
+		budget = SHOAL_SPIN_MAX_;
+	do {
+		/* Bursts start short, for latency, and grow: long ones leave the line to the writer. */
+		shoal_pause_(((uint64_t)burst * rate >> 16) + 1);
+		found = ready(argument);
+		burst = burst + burst / 2 < SHOAL_BURST_MAX_ ? burst + burst / 2 : SHOAL_BURST_MAX_;
+	} while (!found && shoal_now_() - start < budget);
+	if (found)
+		learned = budget + budget / 4 < SHOAL_SPIN_MAX_ ? budget + budget / 4 : SHOAL_SPIN_MAX_;
+	else
+		learned = !probe && budget / 2 > SHOAL_SPIN_MIN_ ? budget / 2 : SHOAL_SPIN_MIN_;
+	__atomic_store_n(&s->budget, learned, __ATOMIC_RELAXED);
+	return found;
+}
+
+/* Calls ready until it says true, or the time that is worth spending has passed. */
+static inline bool shoal_spin_(struct shoal_spinner_ *s, bool (*ready)(const void *), const void *argument)
+{
+	struct shoal_process_ *p = &shoal_this_process_;
+	int64_t now;
+	bool found = ready(argument);
+
+	if (found)
+		return true;
+	now = shoal_now_();
+	if (__atomic_add_fetch(&p->spinning, 1, __ATOMIC_RELAXED) <= shoal_may_spin_(p, now))
+		found = shoal_spin_for_(p, s, now, ready, argument);
+	__atomic_fetch_sub(&p->spinning, 1, __ATOMIC_RELAXED);
+	return found;
+}
+
+/* ============================================================= Waiting ==
+ *
+ * A thread that waits for other members sleeps on several words at once
+ * (futex_waitv): the one it waits for, the one that announces changes of
+ * membership, and the bells of all members. So whoever waits hears every death
+ * itself, and sees to it; no other thread is needed. One round of it is
+ *
+ *	begin:  read changes           a burial from here on ends the sleep
+ *	look:   the caller's           return when there is something
+ *	sleep:  on word, changes, bells
+ *	attend: to bells that rang     wake those who listen to them, too (the kernel
+ *	                               wakes one), and bury, or nap until one can
+ *
+ * Sleeps are bounded (100 ms), because wake-ups die with processes: somebody who
+ * died between a store and its wake-up has woken nobody. When a word is found
+ * changed after such a sleep, and no wake-up comes for 60 ms more, one was lost,
+ * and is counted. In the same rhythm the locks of all members are looked at: the
+ * net below the bells.
+ *
+ * Kernels before 5.16 have no futex_waitv: then a thread sleeps on its word alone,
+ * and looks at the bells every 10 ms.
+ */
+
+#define SHOAL_DOZE_ 100000000 /* nanoseconds */
+#define SHOAL_CONFIRM_ 60000000
+#define SHOAL_DEAF_DOZE_ 10000000
+#define SHOAL_NAP_MIN_ 30000
+#define SHOAL_NAP_MAX_ 10000000
+
+/* struct futex_waitv of the kernel. */
+struct shoal_waiter_ {
+	uint64_t val, address;
+	uint32_t flags, unused;
+};
+
+struct shoal_sleeper_ {
+	struct shoal_members *m;
+	uint32_t *word;
+	int64_t deadline; /* CLOCK_MONOTONIC; INT64_MAX: none */
+	int64_t nap;
+	uint32_t changes;
+	bool dozed; /* the last sleep ended by time */
+	/* Whether who sleeps on the word should have been woken by now, given the word as
+	 * it is. NULL: as soon as it has changed. */
+	bool (*due)(uint32_t word);
+};
+
+/* The instant at which a wait of so many nanoseconds ends; negative: never. */
+static inline int64_t shoal_deadline_(int64_t timeout)
+{
+	int64_t now = shoal_now_();
+
+	return timeout < 0 || timeout > INT64_MAX - now ? INT64_MAX : now + timeout;
+}
+
+static inline void shoal_sleeper_init_(struct shoal_sleeper_ *z, struct shoal_members *m, uint32_t *word,
+                                       int64_t deadline, bool (*due)(uint32_t))
+{
+	z->m = m;
+	z->word = word;
+	z->deadline = deadline;
+	z->nap = SHOAL_NAP_MIN_;
+	z->changes = 0;
+	z->dozed = false;
+	z->due = due;
+}
+
+/* Begins a round, before the caller looks. */
+static inline void shoal_round_(struct shoal_sleeper_ *z)
+{
+	z->changes = shoal_load32_(&z->m->head->changes);
+	z->dozed = false;
+}
+
+/* Sees to bells that have rung. Reports whether one still waits for its verdict. */
+SHOAL_SLOW_ bool shoal_attend_(struct shoal_members *m)
+{
+	bool dying = false;
+	uint32_t i;
+
+	for (i = 0; i < m->count; i++) {
+		if (i == m->slot || !shoal_rung_(m, i) || !shoal_active_(shoal_load64_(&m->slots[i].claim)))
+			continue;
+		shoal_wake_all_(&m->bells[i].word); /* the kernel has woken one, who may be dying himself */
+		shoal_try_bury_(m, i);
+		dying = dying || (shoal_rung_(m, i) && shoal_active_(shoal_load64_(&m->slots[i].claim)));
+	}
+	return dying;
+}
+
+/* Looks at the locks of all members, once in a while for all threads together. */
+SHOAL_SLOW_ void shoal_patrol_(struct shoal_members *m)
+{
+	int64_t now = shoal_now_(), last = __atomic_load_n(&m->patrolled, __ATOMIC_RELAXED);
+	uint32_t i;
+
+	if (now - last < SHOAL_DOZE_ / 2 ||
+	    !__atomic_compare_exchange_n(&m->patrolled, &last, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		return;
+	for (i = 0; i < m->count; i++)
+		if (i != m->slot && shoal_active_(shoal_load64_(&m->slots[i].claim)) &&
+		    !shoal_byte_taken_(m->lock_fd, shoal_lock_at_(m, i)))
+			shoal_try_bury_(m, i);
+}
+
+/* Waits in the kernel until the instant, as long as nothing has changed. Bells that
+ * have rung are left out if it is known that somebody is dying: the instant is near
+ * then. Else one has rung since we looked. */
+static inline int shoal_wait_(struct shoal_sleeper_ *z, uint32_t val, int64_t until, bool dying)
+{
+	struct shoal_members *m = z->m;
+	struct shoal_waiter_ w[SHOAL_WAITV_MAX_];
+	struct timespec ts;
+	uint32_t i, n = 0, bell;
+	int64_t soon;
+	long r;
+
+	memset(w, 0, sizeof w[0] * 2);
+	w[n].address = (uint64_t)(uintptr_t)z->word;
+	w[n++].val = val;
+	w[n].address = (uint64_t)(uintptr_t)&m->head->changes;
+	w[n++].val = z->changes;
+	for (i = 0; i < m->count && n < SHOAL_WAITV_MAX_; i++) {
+		if (i == m->slot || !shoal_active_(shoal_load64_(&m->slots[i].claim)))
+			continue;
+		bell = shoal_load32_(&m->bells[i].word);
+		if ((bell & SHOAL_FUTEX_OWNER_DIED) != 0) {
+			if (!dying)
+				return -EAGAIN;
+			continue;
+		}
+		w[n].address = (uint64_t)(uintptr_t)&m->bells[i].word;
+		w[n].unused = 0;
+		w[n++].val = bell;
+	}
+	for (i = 0; i < n; i++)
+		w[i].flags = SHOAL_FUTEX2_U32_;
+	ts.tv_sec = (time_t)(until / 1000000000);
+	ts.tv_nsec = (long)(until % 1000000000);
+	r = shoal_call_(SYS_futex_waitv, SHOAL_WORD_(w), n, 0, SHOAL_WORD_(&ts), SHOAL_CLOCK_MONOTONIC_, 0);
+	if (r != -ENOSYS && r != -EPERM)
+		return r > 0 ? 0 : (int)r;
+	soon = shoal_now_() + SHOAL_DEAF_DOZE_;
+	if (shoal_load32_(&m->head->changes) != z->changes)
+		return -EAGAIN;
+	return shoal_futex_wait_(z->word, val, until < soon ? until : soon, 0);
+}
+
+/* Counts a lost wake-up if the word stays as it is, and nobody wakes, for longer
+ * than a live waker needs between its two steps. */
+static inline void shoal_confirm_lost_(struct shoal_sleeper_ *z, uint32_t word)
+{
+	int64_t end = shoal_now_() + SHOAL_CONFIRM_;
+	int r;
+
+	do
+		r = shoal_futex_wait_(z->word, word, end < z->deadline ? end : z->deadline, 0);
+	while (r == -EINTR);
+	if (r == -ETIMEDOUT && end <= z->deadline)
+		shoal_add64_(&z->m->head->lost_wakes, 1);
+}
+
+/* Sleeps while the word is val, and nobody dies, joins or leaves. Returns 0 when
+ * there may be something to see, or -ETIMEDOUT. */
+SHOAL_SLOW_ int shoal_sleep_(struct shoal_sleeper_ *z, uint32_t val)
+{
+	struct shoal_members *m = z->m;
+	bool dying = shoal_attend_(m);
+	int64_t until = shoal_now_() + (dying ? z->nap : SHOAL_DOZE_);
+	uint32_t word;
+	int r = shoal_wait_(z, val, until < z->deadline ? until : z->deadline, dying);
+
+	z->nap = !dying ? SHOAL_NAP_MIN_ : z->nap < SHOAL_NAP_MAX_ ? z->nap + z->nap / 4 : SHOAL_NAP_MAX_;
+	if (r == 0)
+		shoal_attend_(m); /* a bell may be what woke us: it must not end with us */
+	if (r != -ETIMEDOUT)
+		return r == -EAGAIN || r == -EINTR ? 0 : r;
+	if (!dying) {
+		z->dozed = true;
+		shoal_patrol_(m);
+		word = shoal_load32_(z->word);
+		if (word != val && (z->due == NULL || z->due(word)))
+			shoal_confirm_lost_(z, word);
+	}
+	return shoal_now_() >= z->deadline ? -ETIMEDOUT : 0;
+}
+
+/* ========================================================= Event count ==
+ *
+ * One word at which threads wait for something to be published elsewhere:
+ * sequence << 1 | somebody sleeps.
+ *
+ *	waiter: read the word; look; set the bit; look again; sleep while the word is that
+ *	waker:  publish; read the word; with the bit: move it to the next number, without
+ *	        the bit, and wake all
+ *
+ * The publication and the waiter's setting of the bit are sequentially consistent
+ * stores, each followed by a load of the other's. At least one of the two loads
+ * sees the other's store: the waiter finds what was published, or the waker finds
+ * the bit. Then the word changes, and the kernel compares it before it lets
+ * anybody sleep. The number is what a waker that stored 0 would lack: another
+ * waiter's bit, set just after the store, would make the word look untouched.
+ */
+
+/* Wakes all who wait. What they wait for has been published, by one of the
+ * functions above: a plain store may become visible after the load. */
+static inline void shoal_notify_(uint32_t *word)
+{
+	uint32_t v = shoal_load32_(word); /* pairs with the compare-and-swap in shoal_await_ */
+
+	if ((v & 1) != 0 && shoal_cas32_(word, v, v + 1))
+		shoal_wake_all_(word);
+}
+
+/* Waits until ready says something other than 0, and returns that: 1 it is there, or
+ * an error. It takes what it finds, and is not called again then. */
+SHOAL_SLOW_ int shoal_await_(struct shoal_members *m, uint32_t *word, int64_t deadline, int (*ready)(void *),
+                             void *argument)
+{
+	struct shoal_sleeper_ z;
+	uint32_t v;
+	int r;
+
+	shoal_sleeper_init_(&z, m, word, deadline, NULL);
+	for (;;) {
+		shoal_round_(&z);
+		v = shoal_load32_(word);
+		r = ready(argument);
+		if (r != 0)
+			return r;
+		if (shoal_leaving_(m))
+			return SHOAL_ECLOSED;
+		if ((v & 1) == 0) {
+			if (!shoal_cas32_(word, v, v | 1)) /* pairs with the load in shoal_notify_ */
+				continue;
+			v |= 1;
+			r = ready(argument);
+			if (r != 0)
+				return r;
+		}
+		/* If the bit was there when we read the word, we have looked since. */
+		r = shoal_sleep_(&z, v);
+		if (r < 0)
+			return r;
+		if (z.dozed && shoal_load32_(word) == v) {
+			r = ready(argument);
+			if (r != 0) { /* published, and nobody woke us: yet, or ever */
+				shoal_confirm_lost_(&z, v);
+				return r;
+			}
+		}
+	}
+}
+
+/* ============================================================= Objects ==
+ *
+ *	0        64                            body
+ *	+--------+---------------------+-------+------------- ... -+
+ *	| header | members             | type  | the structure     |
+ *	+--------+---------------------+-------+------------- ... -+
+ *
+ * A bare name, "ticks", is the Shoal object of that name, which is the POSIX object
+ * /shoal.ticks. Names have 1 to 200 letters, digits, dots, underscores or dashes.
+ * With a slash or a colon it is one of the addresses above.
+ */
+
+/* What an object is, or is to be. Zero is a good default in every field. */
+struct shoal_spec {
+	uint32_t kind;         /* SHOAL_KIND_...; 0 opens any */
+	uint32_t slots;        /* for members; 0: SHOAL_DEFAULT_SLOTS */
+	uint64_t size;         /* bytes of the body; for making only */
+	unsigned mode;         /* exactly so, whatever the umask; 0: 0600 */
+	const uint32_t *group; /* NULL: the creator's */
+	const char *schema;    /* text of the type of the values; NULL: none, and opens any */
+	void (*fill)(unsigned char *body, void *argument); /* writes the body, zeros so far; NULL leaves it */
+	void *argument;
+	bool read_only; /* opens it for looking: it cannot be joined */
+};
+
+/* An open object. */
+struct shoal {
+	struct shoal_segment segment;
+	struct shoal_members members;
+	uint32_t kind;
+	uint32_t slots;
+	uint64_t body; /* offset */
+	uint64_t size; /* of the object, as its header says */
+	uint64_t fingerprint;
+	const char *schema; /* in the object; not terminated */
+	uint32_t schema_length;
+	bool read_only;
+};
+
+/* shoal_why tells what the last open, create or join that failed has found, as
+ * shoal_members_why does. */
+static inline const char *shoal_why(const struct shoal *o) { return o->members.why; }
+
+static inline int shoal_name_parse_(struct shoal_address_ *a, const char *name)
+{
+	size_t length = strlen(name), i;
+
+	if (strpbrk(name, "/:") != NULL)
+		return shoal_address_parse_(a, name);
+	if (length == 0 || length > SHOAL_NAME_MAX)
+		return -EINVAL;
+	if (strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != length)
+		return -EINVAL;
+	i = strncmp(name, "sysv-", 5) == 0 ? 5 : length; /* companions of System V segments */
+	if (i < length && strspn(name + i, "0123456789") == length - i)
+		return -EINVAL;
+	a->backing = SHOAL_POSIX_;
+	a->number = 0;
+	snprintf(a->path, sizeof a->path, "/dev/shm/shoal.%s", name);
+	return 0;
+}
+
+struct shoal_filling_ {
+	const struct shoal_spec *spec;
+	uint32_t slots;
+	bool late; /* the table is made by the first who joins */
+};
+
+static inline uint64_t shoal_schema_at_(uint32_t slots)
+{
+	return sizeof(struct shoal_format_header) + shoal_members_size_(slots);
+}
+
+static inline uint64_t shoal_body_at_(uint32_t slots, uint64_t text)
+{
+	return (shoal_schema_at_(slots) + text + SHOAL_LINE - 1) & ~(uint64_t)(SHOAL_LINE - 1);
+}
+
+/* Writes the whole object over zeros. */
+static inline int shoal_fill_(unsigned char *base, uint64_t size, void *argument)
+{
+	const struct shoal_filling_ *f = (const struct shoal_filling_ *)argument;
+	const struct shoal_spec *spec = f->spec;
+	struct shoal_format_header *h = (struct shoal_format_header *)(void *)base;
+	size_t text = spec->schema == NULL ? 0 : strlen(spec->schema);
+	uint64_t body = shoal_body_at_(f->slots, text);
+	int r = f->late ? 0 : shoal_members_make_(base, size, sizeof *h, f->slots, 0);
+
+	if (r < 0)
+		return r;
+	if (spec->fill != NULL)
+		spec->fill(base + body, spec->argument);
+	h->version = SHOAL_MAJOR << 16 | SHOAL_MINOR;
+	h->kind = spec->kind;
+	h->size = body + spec->size;
+	h->body = body;
+	if (text > 0) {
+		h->fingerprint = shoal_fingerprint(spec->schema, text);
+		h->schema_offset = (uint32_t)shoal_schema_at_(f->slots);
+		h->schema_length = (uint32_t)text;
+		memcpy(base + h->schema_offset, spec->schema, text);
+	}
+	h->slots = f->slots;
+	h->creator = (uint32_t)getpid();
+	h->created = shoal_clock_(SHOAL_CLOCK_REALTIME_);
+	shoal_store64_(&h->magic, SHOAL_MAGIC); /* pairs with the load in shoal_check_header_: all above is there */
+	return 0;
+}
+
+/* Says in which line two texts of types differ. */
+static inline int shoal_type_mismatch_(struct shoal *o, const char *want)
+{
+	const char *have = o->schema, *end = o->schema + o->schema_length;
+	unsigned line = 1;
+	int a, b;
+
+	for (;;) {
+		a = (int)strcspn(want, "\n");
+		for (b = 0; have + b < end && have[b] != '\n'; b++)
+			;
+		if (a != b || memcmp(want, have, (size_t)a) != 0 || want[a] == 0 || have + b == end)
+			break;
+		want += a + 1;
+		have += b + 1;
+		line++;
+	}
+	return shoal_because_(&o->members, SHOAL_ETYPE, "line %u of the type: want \"%.*s\", have \"%.*s\"", line,
+	                      a > 60 ? 60 : a, want, b > 60 ? 60 : b, have);
+}
+
+static inline int shoal_check_type_(struct shoal *o, const char *want)
+{
+	if (o->schema_length > 0 && shoal_fingerprint(o->schema, o->schema_length) != o->fingerprint)
+		return shoal_because_(&o->members, SHOAL_ECORRUPT,
+		                      "at offset 24: fingerprint is %#llx, that of its type %#llx",
+		                      (unsigned long long)o->fingerprint,
+		                      (unsigned long long)shoal_fingerprint(o->schema, o->schema_length));
+	if (o->schema_length == strlen(want) && memcmp(o->schema, want, o->schema_length) == 0)
+		return 0;
+	return shoal_type_mismatch_(o, want);
+}
+
+/* Reads the header, each field once, and bounds all of it. */
+static inline int shoal_check_header_(struct shoal *o, const struct shoal_spec *spec)
+{
+	const struct shoal_format_header *h = (const struct shoal_format_header *)(const void *)o->segment.base;
+	struct shoal_members *m = &o->members;
+	uint64_t magic, size, body, behind, offset, length;
+	uint32_t version, kind, slots;
+
+	if (o->segment.size < sizeof *h)
+		return shoal_because_(m, SHOAL_ECORRUPT, "object of %llu bytes, a header has 64",
+		                      (unsigned long long)o->segment.size);
+	magic = shoal_load64_(&h->magic); /* pairs with the store in shoal_fill_ */
+	if (magic == 0)
+		return SHOAL_EUNFINISHED;
+	if (magic != SHOAL_MAGIC)
+		return shoal_because_(m, SHOAL_ECORRUPT, "at offset 0: magic is %#llx, a Shoal object has %#llx",
+		                      (unsigned long long)magic, (unsigned long long)SHOAL_MAGIC);
+	version = shoal_load32_(&h->version);
+	if (version >> 16 != SHOAL_MAJOR)
+		return shoal_because_(m, SHOAL_EVERSION, "version %u.%u, this program knows %d.%d", version >> 16,
+		                      version & 0xffff, SHOAL_MAJOR, SHOAL_MINOR);
+	kind = shoal_load32_(&h->kind);
+	if (spec->kind != 0 && kind != spec->kind)
+		return shoal_because_(m, SHOAL_EKIND, "kind %u, want %u", kind, spec->kind);
+	size = shoal_load64_(&h->size);
+	body = shoal_load64_(&h->body);
+	if (size > o->segment.size)
+		return shoal_because_(m, SHOAL_ECORRUPT, "at offset 16: size is %llu, the object has %llu bytes",
+		                      (unsigned long long)size, (unsigned long long)o->segment.size);
+	if (body < sizeof *h || body > size || body % 8 != 0)
+		return shoal_because_(m, SHOAL_ECORRUPT, "at offset 32: body at %llu of %llu bytes",
+		                      (unsigned long long)body, (unsigned long long)size);
+	slots = shoal_load32_(&h->slots);
+	if (slots < 1 || slots > SHOAL_MAX_SLOTS || shoal_schema_at_(slots) > body)
+		return shoal_because_(m, SHOAL_ECORRUPT, "at offset 48: %u member slots before a body at %llu", slots,
+		                      (unsigned long long)body);
+	offset = shoal_load32_(&h->schema_offset);
+	length = shoal_load32_(&h->schema_length);
+	behind = shoal_schema_at_(slots);
+	if (length != 0 && (length > SHOAL_SCHEMA_MAX || offset < behind || offset + length > body))
+		return shoal_because_(m, SHOAL_ECORRUPT,
+		                      "at offset 40: text of %llu bytes at %llu, before a body at %llu",
+		                      (unsigned long long)length, (unsigned long long)offset, (unsigned long long)body);
+	o->kind = kind;
+	o->slots = slots;
+	o->body = body;
+	o->size = size;
+	o->fingerprint = shoal_load64_((const uint64_t *)&h->fingerprint);
+	o->schema = (const char *)o->segment.base + (length == 0 ? 0 : offset);
+	o->schema_length = (uint32_t)length;
+	o->read_only = spec->read_only;
+	return spec->schema == NULL ? 0 : shoal_check_type_(o, spec->schema);
+}
+
+/* Checks a segment that has been mapped, and gives it back if it is not what is
+ * wanted. System V objects alone can be found while they are still empty: those are
+ * given a second. */
+static inline int shoal_check_(struct shoal *o, const struct shoal_spec *spec)
+{
+	int r = shoal_check_header_(o, spec), round;
+
+	for (round = 0; r == SHOAL_EUNFINISHED && o->segment.fd < 0 && round < 1000; round++) {
+		shoal_nap_(1000000);
+		r = shoal_check_header_(o, spec);
+	}
+	if (r < 0)
+		shoal_segment_unmap_(&o->segment);
+	return r;
+}
+
+static inline void shoal_clear_(struct shoal *o)
+{
+	memset(o, 0, sizeof *o);
+	o->segment.fd = -1;
+	o->members.lock_fd = -1;
+}
+
+static inline int shoal_create_at_(struct shoal *o, const struct shoal_address_ *a, const struct shoal_spec *spec)
+{
+	struct shoal_filling_ filling;
+	struct shoal_making_ making;
+	size_t text = spec->schema == NULL ? 0 : strlen(spec->schema);
+	int r;
+
+	filling.spec = spec;
+	filling.slots = spec->slots == 0 ? SHOAL_DEFAULT_SLOTS : spec->slots;
+	/* A table in System V memory names the file with its locks, which goes by the id
+	 * that the kernel has yet to choose. */
+	filling.late = shoal_is_sysv_(a);
+	if (filling.slots > SHOAL_MAX_SLOTS || text > SHOAL_SCHEMA_MAX || spec->size > INT64_MAX - (1 << 20))
+		return -EINVAL;
+	making.size = shoal_body_at_(filling.slots, text) + spec->size;
+	making.mode = spec->mode == 0 ? 0600 : spec->mode;
+	making.group = spec->group;
+	making.fill = shoal_fill_;
+	making.argument = &filling;
+	shoal_clear_(o);
+	r = shoal_segment_make_(&o->segment, a, &making);
+	return r < 0 ? r : shoal_check_(o, spec);
+}
+
+static inline int shoal_open_at_(struct shoal *o, const struct shoal_address_ *a, const struct shoal_spec *spec)
+{
+	int r;
+
+	shoal_clear_(o);
+	r = shoal_segment_open_(&o->segment, a, spec->read_only);
+	return r < 0 ? r : shoal_check_(o, spec);
+}
+
+/* shoal_create makes an object; -EEXIST if there is one. It is not joined. */
+static inline int shoal_create(struct shoal *o, const char *name, const struct shoal_spec *spec)
+{
+	struct shoal_address_ a;
+	int r = shoal_name_parse_(&a, name);
+
+	shoal_clear_(o);
+	return r < 0 ? r : shoal_create_at_(o, &a, spec);
+}
+
+/* shoal_open opens an object that exists, of the kind and type that are asked for;
+ * spec may be NULL, for any. It is not joined. */
+static inline int shoal_open(struct shoal *o, const char *name, const struct shoal_spec *spec)
+{
+	struct shoal_spec any;
+	struct shoal_address_ a;
+	int r = shoal_name_parse_(&a, name);
+
+	memset(&any, 0, sizeof any);
+	shoal_clear_(o);
+	return r < 0 ? r : shoal_open_at_(o, &a, spec == NULL ? &any : spec);
+}
+
+/* shoal_open_or_create opens the object, and makes it if there is none: 1 if it
+ * did. Any number of processes may do so at once. */
+static inline int shoal_open_or_create(struct shoal *o, const char *name, const struct shoal_spec *spec)
+{
+	struct shoal_address_ a;
+	int r = shoal_name_parse_(&a, name), round;
+
+	shoal_clear_(o);
+	if (r < 0)
+		return r;
+	for (round = 0; round < 100; round++) {
+		r = shoal_open_at_(o, &a, spec);
+		if (r != -ENOENT)
+			return r;
+		r = shoal_create_at_(o, &a, spec);
+		if (r != -EEXIST)
+			return r < 0 ? r : 1;
+	}
+	return r;
+}
+
+/* shoal_join makes this process a member, whose role is a number for people. Errors:
+ * those of shoal_members_join, -EALREADY, -EACCES if it was opened read_only. */
+static inline int shoal_join(struct shoal *o, uint32_t role)
+{
+	if (o->segment.base == NULL)
+		return SHOAL_ECLOSED;
+	if (o->read_only)
+		return -EACCES;
+	if (o->members.generation != 0)
+		return -EALREADY;
+	return shoal_members_join_(&o->members, &o->segment, sizeof(struct shoal_format_header), o->slots, role);
+}
+
+/* shoal_body returns the structure that the object holds, valid until shoal_close,
+ * and shoal_body_size how many bytes there are. */
+static inline void *shoal_body(const struct shoal *o) { return o->segment.base + o->body; }
+static inline uint64_t shoal_body_size(const struct shoal *o) { return o->size - o->body; }
+
+/* shoal_close leaves the object, if it was joined, and unmaps it. The object stays
+ * for the others. Closing again does nothing. */
+static inline void shoal_close(struct shoal *o)
+{
+	shoal_members_leave(&o->members);
+	shoal_segment_unmap_(&o->segment);
+}
+
+/* shoal_remove takes the name of a Shoal object away: it is free at once, and
+ * members go on until they close it. -ENOENT if there is none; what is no Shoal
+ * object stays. */
+static inline int shoal_remove(const char *name)
+{
+	struct shoal_address_ a, companion;
+	struct shoal_spec any;
+	struct shoal o;
+	struct stat mine, named;
+	int r = shoal_name_parse_(&a, name);
+	int32_t id;
+
+	memset(&any, 0, sizeof any);
+	if (r == 0)
+		r = shoal_open_at_(&o, &a, &any);
+	if (r < 0)
+		return r;
+	id = o.segment.id;
+	if (shoal_is_sysv_(&a)) {
+		r = shoal_missing_(shoal_call_(SYS_shmctl, id, 0 /* IPC_RMID */, 0, 0, 0, 0));
+		companion.backing = SHOAL_POSIX_;
+		companion.number = 0;
+		snprintf(companion.path, sizeof companion.path, "/dev/shm/shoal.sysv-%d", (int)id);
+		if (r == 0) {
+			r = shoal_address_remove_(&companion);
+			r = r == -ENOENT ? 0 : r;
+		}
+	} else {
+		r = fstat(o.segment.fd, &mine) < 0 ? -errno : shoal_stat_(a.path, &named, SHOAL_AT_SYMLINK_NOFOLLOW_);
+		if (r == 0 && (mine.st_ino != named.st_ino || mine.st_dev != named.st_dev))
+			r = -ENOENT; /* the name stands for another object by now */
+		if (r == 0 && unlink(a.path) < 0)
+			r = -errno;
+	}
+	shoal_close(&o);
+	return r;
+}
+
+/* -------------------------------------------------- What primitives share */
+
+/* How a named primitive is made. NULL or zeros are good defaults. They do not
+ * matter for one that exists. */
+struct shoal_options {
+	unsigned mode;         /* 0: 0600. Members need to read and write */
+	const uint32_t *group; /* NULL: the creator's */
+	uint32_t members;      /* how many there can be at a time; 0: SHOAL_DEFAULT_SLOTS */
+};
+
+struct shoal_preamble_ {
+	uint32_t magic, config, value;
+};
+
+static inline void shoal_primitive_fill_(unsigned char *body, void *argument)
+{
+	const struct shoal_preamble_ *p = (const struct shoal_preamble_ *)argument;
+	struct shoal_format_semaphore *s = (struct shoal_format_semaphore *)(void *)body;
+
+	s->config = p->config;
+	s->value = p->value;
+	shoal_store32_(&s->magic, p->magic);
+}
+
+/* Opens or makes the named object with one primitive in it, and joins. */
+static inline int shoal_primitive_open_(struct shoal *o, const char *name, const struct shoal_options *options,
+                                        uint32_t kind, uint64_t size, struct shoal_preamble_ *p)
+{
+	struct shoal_spec spec;
+	int r;
+
+	memset(&spec, 0, sizeof spec);
+	spec.kind = kind;
+	spec.size = size;
+	spec.fill = shoal_primitive_fill_;
+	spec.argument = p;
+	if (options != NULL) {
+		spec.slots = options->members;
+		spec.mode = options->mode;
+		spec.group = options->group;
+	}
+	r = shoal_open_or_create(o, name, &spec);
+	if (r >= 0) {
+		r = shoal_join(o, 0);
+		if (r < 0)
+			shoal_segment_unmap_(&o->segment);
+	}
+	return r;
+}
+
+/* Finds size bytes of a primitive in the members' segment. */
+static inline int shoal_place_(const struct shoal_members *m, uint64_t at, uint64_t size, unsigned char **p)
+{
+	*p = NULL;
+	if (!shoal_here_(m))
+		return shoal_not_here_(m);
+	if (at % 8 != 0 || at > m->segment->size || m->segment->size - at < size)
+		return -EINVAL;
+	*p = m->segment->base + at;
+	return 0;
+}
+
+/* Makes a primitive, whose magic number is stored last. Two who try at once exclude
+ * each other; one that dies half-way has made nothing. */
+static inline int shoal_primitive_init_(struct shoal_members *m, uint64_t at, uint64_t size,
+                                        const struct shoal_preamble_ *made)
+{
+	struct shoal_format_semaphore *s;
+	unsigned char *p;
+	int r = at % 64 != 0 ? -EINVAL : shoal_place_(m, at, size, &p);
+
+	if (r == 0)
+		r = shoal_begin_(m);
+	if (r < 0)
+		return r;
+	r = shoal_exclusive_enter_(m);
+	if (r == 0) {
+		s = (struct shoal_format_semaphore *)(void *)p;
+		if (shoal_load32_(&s->magic) != 0)
+			r = -EEXIST;
+		else {
+			s->config = made->config;
+			if (made->value != 0)
+				shoal_store32_(&s->value, made->value);
+			/* Pairs with the load in shoal_identify_: all above is there. */
+			shoal_store32_(&s->magic, made->magic);
+		}
+		shoal_exclusive_leave_(m);
+	}
+	shoal_end_(m);
+	return r;
+}
+
+/* Checks that a primitive is there, and returns its configuration. */
+static inline int shoal_identify_(struct shoal_members *m, uint64_t at, uint32_t want, unsigned char **p,
+                                  uint32_t *config)
+{
+	struct shoal_format_mutex *preamble;
+	uint32_t magic;
+	int r = shoal_place_(m, at, 64, p);
+
+	*config = 0;
+	if (r < 0)
+		return r;
+	preamble = (struct shoal_format_mutex *)(void *)*p;
+	magic = shoal_load32_(&preamble->magic); /* pairs with the store that made it */
+	if (magic == 0)
+		return -ENOENT;
+	if (magic != want)
+		return shoal_because_(m, SHOAL_ECORRUPT, "at offset %llu: it begins with %#x, not %#x",
+		                      (unsigned long long)at, magic, want);
+	*config = shoal_load32_(&preamble->config);
+	return 0;
+}
+
+/* =============================================================== Mutex ==
+ *
+ * Its whole state is one word: who holds it, since which epoch of its membership,
+ * and whether somebody waits.
+ *
+ *	0 --lock--> owner --unlock--> 0
+ *	              | another waits: +WAITERS; unlock wakes one, who takes it with
+ *	              | +WAITERS, since still others may sleep
+ *	              v dies
+ *	   void --next lock--> owner+INCONSISTENT --mark_consistent--> owner
+ *	                              | unlock
+ *	                              v
+ *	                        NOT_RECOVERABLE
+ *
+ * Waiters sleep on the low half. That the high half, the epoch, is left out does no
+ * harm: with the same low half the lock is held, and its holder knows that somebody
+ * sleeps.
+ */
+
+/* A lock between processes. Any thread of the process that holds it may unlock it.
+ * It is neither fair nor recursive. */
+struct shoal_mutex {
+	struct shoal_members *members;
+	uint64_t *state;
+	uint64_t self;
+	struct shoal_spinner_ spin;
+	struct shoal object; /* of a named one */
+};
+
+/* Whether the word has only flags that it can have, together as it can have them. */
+static inline bool shoal_lock_sound_(uint64_t word)
+{
+	if ((word & 0xffff & ~(SHOAL_LOCK_WAITERS | SHOAL_LOCK_INCONSISTENT | SHOAL_LOCK_NOT_RECOVERABLE)) != 0)
+		return false;
+	if ((word & SHOAL_LOCK_NOT_RECOVERABLE) != 0)
+		return word == SHOAL_LOCK_NOT_RECOVERABLE;
+	return true;
+}
+
+/* Takes the lock if word, which has just been read from it, lets it, and sets the
+ * flags in extra. 0 and SHOAL_EOWNERDEAD: it has. SHOAL_EBUSY: a live owner has it.
+ * -EAGAIN: the word has changed since. */
+static inline int shoal_lock_try_(struct shoal_mutex *mu, uint64_t word, uint64_t extra)
+{
+	uint64_t keep = word & (SHOAL_LOCK_WAITERS | SHOAL_LOCK_INCONSISTENT), owner = shoal_owner_of_(word);
+	int r;
+
+	if (word == SHOAL_LOCK_NOT_RECOVERABLE)
+		return SHOAL_ENOTRECOVERABLE;
+	if (!shoal_lock_sound_(word))
+		return SHOAL_ECORRUPT;
+	if (owner != 0) {
+		r = shoal_settle_(mu->members, owner);
+		if (r != 0)
+			return r == 1 ? SHOAL_EBUSY : r;
+		keep |= SHOAL_LOCK_INCONSISTENT; /* its owner has gone */
+	}
+	/* From exactly what was judged: a lock that has changed hands is not touched. */
+	if (!shoal_cas64_(mu->state, word, mu->self | keep | extra))
+		return -EAGAIN;
+	if (owner != 0)
+		shoal_repaired_(mu->members);
+	return (keep & SHOAL_LOCK_INCONSISTENT) != 0 ? SHOAL_EOWNERDEAD : 0;
+}
+
+/* Whether who sleeps on the low half of a lock should have been woken. While an
+ * owner knows that somebody sleeps all is well, whoever it is by now. */
+static inline bool shoal_lock_due_(uint32_t low) { return low >> 16 == 0 || (low & SHOAL_LOCK_WAITERS) == 0; }
+
+static inline bool shoal_lock_free_(const void *state)
+{
+	return shoal_owner_of_(shoal_load64_((const uint64_t *)state)) == 0;
+}
+
+/* Sleeps until it has the lock. */
+static inline int shoal_lock_wait_(struct shoal_mutex *mu, int64_t deadline)
+{
+	uint32_t *low = shoal_low_(mu->state);
+	uint64_t word, slept = 0;
+	struct shoal_sleeper_ z;
+	int r;
+
+	shoal_sleeper_init_(&z, mu->members, low, deadline, shoal_lock_due_);
+	for (;;) {
+		shoal_round_(&z);
+		word = shoal_load64_(mu->state);
+		/* Whoever has slept takes the lock with the flag: others may sleep still, and the
+		 * unlock that woke us has cleared it. */
+		r = shoal_lock_try_(mu, word, slept);
+		if (r == -EAGAIN)
+			continue;
+		if (r != SHOAL_EBUSY)
+			return r;
+		if (shoal_leaving_(mu->members))
+			return SHOAL_ECLOSED;
+		if ((word & SHOAL_LOCK_WAITERS) == 0 && !shoal_cas64_(mu->state, word, word | SHOAL_LOCK_WAITERS))
+			continue;
+		r = shoal_sleep_(&z, (uint32_t)(word | SHOAL_LOCK_WAITERS));
+		if (r < 0) {
+			shoal_wake_(low, 1); /* the unlock that was meant for us may have come in the same moment */
+			return r;
+		}
+		slept = SHOAL_LOCK_WAITERS;
+	}
+}
+
+SHOAL_SLOW_ int shoal_lock_slow_(struct shoal_mutex *mu, int64_t timeout)
+{
+	int64_t deadline = shoal_deadline_(timeout);
+	int r = shoal_begin_(mu->members);
+
+	if (r < 0)
+		return r;
+	do {
+		r = SHOAL_EBUSY;
+		if (!shoal_spin_(&mu->spin, shoal_lock_free_, mu->state))
+			break;
+		r = shoal_lock_try_(mu, shoal_load64_(mu->state), 0);
+	} while (r == -EAGAIN || r == SHOAL_EBUSY);
+	if (r == SHOAL_EBUSY)
+		r = shoal_lock_wait_(mu, deadline);
+	shoal_end_(mu->members);
+	return r;
+}
+
+/* From nobody, without flags, to us. Pairs with the store of 0 in unlock: what its
+ * caller wrote before is seen by ours. */
+static inline bool shoal_lock_fast_(struct shoal_mutex *mu)
+{
+	return shoal_here_(mu->members) && shoal_cas64_(mu->state, 0, mu->self);
+}
+
+/* shoal_mutex_lock locks the mutex, and waits as long as another holds it.
+ *
+ * With SHOAL_EOWNERDEAD it has locked it, too: who held it before has died, and
+ * what it guards may be half-changed. Mend it, and shoal_mutex_mark_consistent.
+ * With every other error it has not: SHOAL_ENOTRECOVERABLE, SHOAL_ECORRUPT,
+ * SHOAL_ECLOSED, SHOAL_EFORK.
+ *
+ * Cost without contention: one compare-and-swap. */
+static inline int shoal_mutex_lock(struct shoal_mutex *mu)
+{
+	return shoal_lock_fast_(mu) ? 0 : shoal_lock_slow_(mu, -1);
+}
+
+/* shoal_mutex_lock_for gives up after so many nanoseconds: SHOAL_ETIMEDOUT. Less
+ * than 0 is for ever. */
+static inline int shoal_mutex_lock_for(struct shoal_mutex *mu, int64_t timeout)
+{
+	return shoal_lock_fast_(mu) ? 0 : shoal_lock_slow_(mu, timeout);
+}
+
+/* shoal_mutex_trylock never waits: SHOAL_EBUSY if another holds it. */
+static inline int shoal_mutex_trylock(struct shoal_mutex *mu)
+{
+	int r;
+
+	if (shoal_lock_fast_(mu))
+		return 0;
+	r = shoal_begin_(mu->members);
+	if (r < 0)
+		return r;
+	r = shoal_lock_try_(mu, shoal_load64_(mu->state), 0);
+	shoal_end_(mu->members);
+	return r == -EAGAIN ? SHOAL_EBUSY : r;
+}
+
+/* Why what the word says is not held by this member; 0 if it is. */
+static inline int shoal_lock_mine_(const struct shoal_mutex *mu, uint64_t word)
+{
+	if (!shoal_lock_sound_(word))
+		return SHOAL_ECORRUPT;
+	return shoal_owner_of_(word) == mu->self ? 0 : SHOAL_ENOTOWNER;
+}
+
+SHOAL_SLOW_ int shoal_unlock_slow_(struct shoal_mutex *mu)
+{
+	uint64_t word, next;
+	int r = shoal_begin_(mu->members);
+
+	if (r < 0)
+		return r;
+	for (;;) {
+		word = shoal_load64_(mu->state);
+		r = shoal_lock_mine_(mu, word);
+		if (r < 0)
+			break;
+		next = (word & SHOAL_LOCK_INCONSISTENT) != 0 ? SHOAL_LOCK_NOT_RECOVERABLE : 0;
+		if (!shoal_cas64_(mu->state, word, next)) /* pairs with the compare-and-swap of the next owner */
+			continue;                         /* a waiter has set its flag */
+		if (next != 0)
+			shoal_wake_all_(shoal_low_(mu->state));
+		else if ((word & SHOAL_LOCK_WAITERS) != 0)
+			shoal_wake_(shoal_low_(mu->state), 1);
+		break;
+	}
+	shoal_end_(mu->members);
+	return r;
+}
+
+/* shoal_mutex_unlock unlocks it: SHOAL_ENOTOWNER if this process does not hold it.
+ * A mutex that was SHOAL_EOWNERDEAD and has not been marked consistent becomes
+ * SHOAL_ENOTRECOVERABLE. Cost with nobody waiting: one compare-and-swap. */
+static inline int shoal_mutex_unlock(struct shoal_mutex *mu)
+{
+	if (shoal_here_(mu->members) && shoal_cas64_(mu->state, mu->self, 0)) /* pairs with the one in lock */
+		return 0;
+	return shoal_unlock_slow_(mu);
+}
+
+/* shoal_mutex_mark_consistent says that what the mutex guards has been mended after
+ * SHOAL_EOWNERDEAD. The caller holds the lock. */
+static inline int shoal_mutex_mark_consistent(struct shoal_mutex *mu)
+{
+	uint64_t word;
+	int r = shoal_begin_(mu->members);
+
+	if (r < 0)
+		return r;
+	do {
+		word = shoal_load64_(mu->state);
+		r = shoal_lock_mine_(mu, word);
+	} while (r == 0 && !shoal_cas64_(mu->state, word, word & ~SHOAL_LOCK_INCONSISTENT));
+	shoal_end_(mu->members);
+	return r;
+}
+
+/* shoal_mutex_check returns SHOAL_ECORRUPT for a state that no sequence of
+ * operations and deaths leads to. It changes nothing. */
+static inline int shoal_mutex_check(struct shoal_mutex *mu)
+{
+	uint64_t word;
+	int r = shoal_begin_(mu->members);
+
+	if (r < 0)
+		return r;
+	word = shoal_load64_(mu->state);
+	if (!shoal_lock_sound_(word) ||
+	    (shoal_owner_of_(word) != 0 && shoal_current_(mu->members, shoal_owner_of_(word)) < 0))
+		r = SHOAL_ECORRUPT;
+	shoal_end_(mu->members);
+	return r;
+}
+
+static inline int shoal_mutex_attach_(struct shoal_mutex *mu, struct shoal_members *m, uint64_t at)
+{
+	unsigned char *p;
+	uint32_t config;
+	int r = shoal_identify_(m, at, SHOAL_MUTEX_MAGIC, &p, &config);
+
+	if (r < 0)
+		return r;
+	mu->members = m;
+	mu->state = &((struct shoal_format_mutex *)(void *)p)->state;
+	mu->self = m->self;
+	return 0;
+}
+
+/* shoal_mutex_open opens the named mutex, makes it if there is none, and joins. */
+static inline int shoal_mutex_open(struct shoal_mutex *mu, const char *name, const struct shoal_options *options)
+{
+	struct shoal_preamble_ p = {SHOAL_MUTEX_MAGIC, 0, 0};
+	int r;
+
+	memset(mu, 0, sizeof *mu);
+	r = shoal_primitive_open_(&mu->object, name, options, SHOAL_KIND_MUTEX, sizeof(struct shoal_format_mutex), &p);
+	if (r < 0)
+		return r;
+	r = shoal_mutex_attach_(mu, &mu->object.members, mu->object.body);
+	if (r < 0)
+		shoal_close(&mu->object);
+	return r;
+}
+
+/* shoal_mutex_init makes a mutex of 64 bytes at the offset, a multiple of 64, of the
+ * members' segment, where all is zero (else -EEXIST); shoal_mutex_join takes one
+ * that somebody has made (else -ENOENT). It needs no close: leave the members. */
+static inline int shoal_mutex_join(struct shoal_mutex *mu, struct shoal_members *m, uint64_t offset)
+{
+	memset(mu, 0, sizeof *mu);
+	return offset % 64 != 0 ? -EINVAL : shoal_mutex_attach_(mu, m, offset);
+}
+
+static inline int shoal_mutex_init(struct shoal_mutex *mu, struct shoal_members *m, uint64_t offset)
+{
+	struct shoal_preamble_ p = {SHOAL_MUTEX_MAGIC, 0, 0};
+	int r = shoal_primitive_init_(m, offset, sizeof(struct shoal_format_mutex), &p);
+
+	return r < 0 ? r : shoal_mutex_join(mu, m, offset);
+}
+
+/* shoal_mutex_close ends the use of a named mutex: see shoal_close. */
+static inline void shoal_mutex_close(struct shoal_mutex *mu) { shoal_close(&mu->object); }
+
+/* shoal_mutex_why: see shoal_why. */
+static inline const char *shoal_mutex_why(const struct shoal_mutex *mu) { return shoal_why(&mu->object); }
+
+/* shoal_mutex_stats: see shoal_members_stats. */
+static inline int shoal_mutex_stats(struct shoal_mutex *mu, struct shoal_stats *stats)
+{
+	return shoal_members_stats(mu->members, stats);
+}
+
+/* =============================================================== Event ==
+ *
+ *	sequence << 2 | SET | SLEEPS
+ *
+ *	set:    not set --> SET, the next sequence, without SLEEPS; wakes one or all
+ *	reset:  SET --> not set
+ *	pass:   SET --> SET (manual), or not set (auto); with SLEEPS if it has slept
+ *
+ * Who waits at a manual event has passed, too, when the sequence is another than
+ * before its first look: it has been set, and reset since.
+ */
+
+/* A flag that threads of all processes can wait for. A manual one stays set until it
+ * is reset, and lets everybody pass: a door. One that resets itself lets one pass
+ * for each set: a bell. */
+struct shoal_event {
+	struct shoal_members *members;
+	uint32_t *state;
+	bool resets;
+	struct shoal_spinner_ spin;
+	struct shoal object;
+};
+
+static inline bool shoal_event_set_(const void *state)
+{
+	return (shoal_load32_((const uint32_t *)state) & SHOAL_EVENT_SET) != 0;
+}
+
+/* Passes if it is set. One that resets itself gets the flag. */
+static inline bool shoal_event_pass_(struct shoal_event *e, uint32_t flag)
+{
+	uint32_t word;
+
+	for (;;) {
+		word = shoal_load32_(e->state);
+		if ((word & SHOAL_EVENT_SET) == 0)
+			return false;
+		if (!e->resets || shoal_cas32_(e->state, word, (word & ~SHOAL_EVENT_SET) | flag))
+			return true;
+	}
+}
+
+/* One who is woken passes, and sets the flag again for the others. */
+static inline bool shoal_event_due_(uint32_t word)
+{
+	return (word & SHOAL_EVENT_SET) != 0 || (word & SHOAL_EVENT_SLEEPS) == 0;
+}
+
+static inline int shoal_event_sleep_(struct shoal_event *e, int64_t deadline, uint32_t sequence)
+{
+	struct shoal_sleeper_ z;
+	uint32_t word, slept = 0;
+	int r;
+
+	/* Every set of a manual event wakes all: there a change is always due. */
+	shoal_sleeper_init_(&z, e->members, e->state, deadline, e->resets ? shoal_event_due_ : NULL);
+	for (;;) {
+		shoal_round_(&z);
+		/* Whoever has slept passes with the flag: others may sleep still, and the set
+		 * that woke us has cleared it. */
+		if (shoal_event_pass_(e, slept))
+			return 0;
+		if (shoal_leaving_(e->members))
+			return SHOAL_ECLOSED;
+		word = shoal_load32_(e->state);
+		if (!e->resets && word / SHOAL_EVENT_NEXT != sequence)
+			return 0;
+		if ((word & SHOAL_EVENT_SET) != 0)
+			continue;
+		if ((word & SHOAL_EVENT_SLEEPS) == 0 && !shoal_cas32_(e->state, word, word | SHOAL_EVENT_SLEEPS))
+			continue;
+		r = shoal_sleep_(&z, word | SHOAL_EVENT_SLEEPS);
+		if (r < 0) {
+			shoal_wake_(e->state, 1); /* a set that was meant for us may have come in the same moment */
+			return r;
+		}
+		slept = SHOAL_EVENT_SLEEPS;
+	}
+}
+
+/* The sequence is that from before the caller's first look. */
+SHOAL_SLOW_ int shoal_event_slow_(struct shoal_event *e, int64_t timeout, uint32_t sequence)
+{
+	int64_t deadline = shoal_deadline_(timeout);
+	bool passed = false;
+	int r = shoal_begin_(e->members);
+
+	if (r < 0)
+		return r;
+	while (!passed && shoal_spin_(&e->spin, shoal_event_set_, e->state))
+		passed = shoal_event_pass_(e, 0);
+	if (!passed)
+		r = shoal_event_sleep_(e, deadline, sequence);
+	shoal_end_(e->members);
+	return r;
+}
+
+/* shoal_event_wait_for passes as soon as the event is set, or gives up after so many
+ * nanoseconds: SHOAL_ETIMEDOUT. Less than 0 is for ever. Cost if it is set: one
+ * load; if it resets itself, one compare-and-swap. */
+static inline int shoal_event_wait_for(struct shoal_event *e, int64_t timeout)
+{
+	uint32_t first;
+
+	if (!shoal_here_(e->members))
+		return shoal_not_here_(e->members);
+	first = shoal_load32_(e->state);
+	return shoal_event_pass_(e, 0) ? 0 : shoal_event_slow_(e, timeout, first / SHOAL_EVENT_NEXT);
+}
+
+/* shoal_event_wait passes as soon as the event is set. */
+static inline int shoal_event_wait(struct shoal_event *e) { return shoal_event_wait_for(e, -1); }
+
+/* shoal_event_trywait passes if the event is set: else SHOAL_EBUSY. */
+static inline int shoal_event_trywait(struct shoal_event *e)
+{
+	if (!shoal_here_(e->members))
+		return shoal_not_here_(e->members);
+	return shoal_event_pass_(e, 0) ? 0 : SHOAL_EBUSY;
+}
+
+/* shoal_event_set sets the event and lets whoever waits pass: all, even if it is
+ * reset at once, or one. Cost with nobody waiting: one compare-and-swap. */
+static inline int shoal_event_set(struct shoal_event *e)
+{
+	uint32_t word;
+
+	if (!shoal_here_(e->members))
+		return shoal_not_here_(e->members);
+	do {
+		word = shoal_load32_(e->state);
+		if ((word & SHOAL_EVENT_SET) != 0)
+			return 0;
+		/* With the flag goes a new sequence: who is about to sleep looks again. */
+	} while (!shoal_cas32_(e->state, word, ((word + SHOAL_EVENT_NEXT) | SHOAL_EVENT_SET) & ~SHOAL_EVENT_SLEEPS));
+	if ((word & SHOAL_EVENT_SLEEPS) != 0)
+		shoal_wake_(e->state, e->resets ? 1 : INT32_MAX);
+	return 0;
+}
+
+/* shoal_event_reset takes the event back. */
+static inline int shoal_event_reset(struct shoal_event *e)
+{
+	uint32_t word;
+
+	if (!shoal_here_(e->members))
+		return shoal_not_here_(e->members);
+	do
+		word = shoal_load32_(e->state);
+	while ((word & SHOAL_EVENT_SET) != 0 && !shoal_cas32_(e->state, word, word & ~SHOAL_EVENT_SET));
+	return 0;
+}
+
+/* shoal_event_is_set reports whether it is set, 1 or 0, and passes nothing. */
+static inline int shoal_event_is_set(const struct shoal_event *e)
+{
+	return shoal_here_(e->members) ? shoal_event_set_(e->state) : shoal_not_here_(e->members);
+}
+
+static inline int shoal_event_attach_(struct shoal_event *e, struct shoal_members *m, uint64_t at)
+{
+	unsigned char *p;
+	uint32_t resets;
+	int r = shoal_identify_(m, at, SHOAL_EVENT_MAGIC, &p, &resets);
+
+	if (r < 0)
+		return r;
+	if (resets > 1)
+		return shoal_because_(m, SHOAL_ECORRUPT, "at offset %llu: kind %u of event", (unsigned long long)at + 4,
+		                      resets);
+	e->members = m;
+	e->state = &((struct shoal_format_event *)(void *)p)->state;
+	e->resets = resets == 1;
+	return 0;
+}
+
+/* shoal_event_open opens the named event, makes it, not set, if there is none, and
+ * joins. One that exists must reset itself, or not, as asked; else SHOAL_EKIND. */
+static inline int shoal_event_open(struct shoal_event *e, const char *name, bool resets,
+                                   const struct shoal_options *options)
+{
+	struct shoal_preamble_ p = {SHOAL_EVENT_MAGIC, 0, 0};
+	int r;
+
+	memset(e, 0, sizeof *e);
+	p.config = resets;
+	r = shoal_primitive_open_(&e->object, name, options, SHOAL_KIND_EVENT, sizeof(struct shoal_format_event), &p);
+	if (r < 0)
+		return r;
+	r = shoal_event_attach_(e, &e->object.members, e->object.body);
+	if (r == 0 && e->resets != resets)
+		r = shoal_because_(&e->object.members, SHOAL_EKIND, "it resets itself: %s", e->resets ? "yes" : "no");
+	if (r < 0)
+		shoal_close(&e->object);
+	return r;
+}
+
+/* shoal_event_init and shoal_event_join: see shoal_mutex_init. */
+static inline int shoal_event_join(struct shoal_event *e, struct shoal_members *m, uint64_t offset)
+{
+	memset(e, 0, sizeof *e);
+	return offset % 64 != 0 ? -EINVAL : shoal_event_attach_(e, m, offset);
+}
+
+static inline int shoal_event_init(struct shoal_event *e, struct shoal_members *m, uint64_t offset, bool resets)
+{
+	struct shoal_preamble_ p = {SHOAL_EVENT_MAGIC, 0, 0};
+	int r;
+
+	p.config = resets;
+	r = shoal_primitive_init_(m, offset, sizeof(struct shoal_format_event), &p);
+	return r < 0 ? r : shoal_event_join(e, m, offset);
+}
+
+/* shoal_event_close: see shoal_close. */
+static inline void shoal_event_close(struct shoal_event *e) { shoal_close(&e->object); }
+
+/* shoal_event_why: see shoal_why. */
+static inline const char *shoal_event_why(const struct shoal_event *e) { return shoal_why(&e->object); }
+
+/* shoal_event_stats: see shoal_members_stats. */
+static inline int shoal_event_stats(struct shoal_event *e, struct shoal_stats *stats)
+{
+	return shoal_members_stats(e->members, stats);
+}
+
+/* =========================================================== Semaphore ==
+ *
+ * A plain one is a number, with the flag that somebody sleeps:
+ *
+ *	acquire: count n --> n - 1, with SLEEPS if it has slept
+ *	release: count n --> n + 1, without SLEEPS; wakes one
+ *
+ * One with undo has words, each 0 or the owner of one permit. A permit whose owner
+ * has gone is free. The event count says when one is given back.
+ */
+
+/* A counting semaphore. A plain one counts things that come and go, whoever has
+ * acquired before or not. One with undo limits how many may do something at the same
+ * time: what a member held when it died is free again. */
+struct shoal_semaphore {
+	struct shoal_members *members;
+	uint32_t *value;
+	uint32_t *free;
+	uint64_t *permits; /* with undo */
+	uint32_t count;    /* of permits; 0: plain */
+	uint32_t hint;     /* the permit that this handle took or gave back last */
+	uint64_t self;
+	struct shoal_spinner_ spin;
+	struct shoal object;
+};
+
+/* Takes one off a plain semaphore if there is one, and sets the flag if told so. */
+static inline bool shoal_semaphore_decrement_(struct shoal_semaphore *s, uint32_t flag)
+{
+	uint32_t word;
+
+	do {
+		word = shoal_load32_(s->value);
+		if (word >> 1 == 0 || word >> 1 > SHOAL_SEMAPHORE_MAX)
+			return false;
+	} while (!shoal_cas32_(s->value, word, (word - 2) | flag));
+	return true;
+}
+
+/* Looks for a permit that is free, or whose holder has gone: 1 if it has one. */
+static inline int shoal_semaphore_take_(struct shoal_semaphore *s)
+{
+	uint32_t first = __atomic_load_n(&s->hint, __ATOMIC_RELAXED), k, i;
+	uint64_t word;
+	int r;
+
+	for (k = 0; k < s->count;) {
+		i = (first + k) % s->count;
+		word = shoal_load64_(&s->permits[i]);
+		if (word != 0) {
+			r = (word & 0xffff) != 0 ? SHOAL_ECORRUPT : shoal_settle_(s->members, word);
+			if (r < 0)
+				return r;
+			if (r == 1) {
+				k++;
+				continue;
+			}
+		}
+		if (!shoal_cas64_(&s->permits[i], word, s->self))
+			continue; /* it has changed: look at it again */
+		if (word != 0)
+			shoal_repaired_(s->members);
+		__atomic_store_n(&s->hint, i, __ATOMIC_RELAXED);
+		return 1;
+	}
+	return 0;
+}
+
+static inline int shoal_semaphore_take_any_(void *s) { return shoal_semaphore_take_((struct shoal_semaphore *)s); }
+
+/* How many could be acquired now. */
+static inline uint32_t shoal_semaphore_count_(struct shoal_semaphore *s)
+{
+	uint32_t i, n = 0;
+	uint64_t word;
+
+	if (s->count == 0)
+		return shoal_load32_(s->value) >> 1;
+	for (i = 0; i < s->count; i++) {
+		word = shoal_load64_(&s->permits[i]);
+		n += word == 0 || shoal_settle_(s->members, shoal_owner_of_(word)) == 0;
+	}
+	return n;
+}
+
+static inline bool shoal_semaphore_available_(const void *s)
+{
+	return shoal_semaphore_count_((struct shoal_semaphore *)(intptr_t)s) > 0;
+}
+
+/* shoal_semaphore_tryacquire takes one if it can without waiting: else SHOAL_EBUSY. */
+static inline int shoal_semaphore_tryacquire(struct shoal_semaphore *s)
+{
+	int r;
+
+	if (s->count == 0) {
+		if (!shoal_here_(s->members))
+			return shoal_not_here_(s->members);
+		if (shoal_semaphore_decrement_(s, 0))
+			return 0;
+		return shoal_load32_(s->value) >> 1 > SHOAL_SEMAPHORE_MAX ? SHOAL_ECORRUPT : SHOAL_EBUSY;
+	}
+	r = shoal_begin_(s->members);
+	if (r < 0)
+		return r;
+	r = shoal_semaphore_take_(s);
+	shoal_end_(s->members);
+	return r == 1 ? 0 : r == 0 ? SHOAL_EBUSY : r;
+}
+
+static inline int shoal_semaphore_await_value_(struct shoal_semaphore *s, int64_t deadline)
+{
+	struct shoal_sleeper_ z;
+	uint32_t word, slept = 0;
+	int r;
+
+	shoal_sleeper_init_(&z, s->members, s->value, deadline, NULL);
+	for (;;) {
+		shoal_round_(&z);
+		if (shoal_semaphore_decrement_(s, slept)) {
+			/* Two releases may have come before we ran, and only the first has woken
+			 * somebody. */
+			if (slept != 0 && shoal_load32_(s->value) >> 1 > 0)
+				shoal_wake_(s->value, 1);
+			return 0;
+		}
+		if (shoal_leaving_(s->members))
+			return SHOAL_ECLOSED;
+		word = shoal_load32_(s->value);
+		if (word >> 1 > SHOAL_SEMAPHORE_MAX)
+			return SHOAL_ECORRUPT;
+		if (word >> 1 > 0)
+			continue;
+		if ((word & SHOAL_SEMAPHORE_SLEEPS) == 0 &&
+		    !shoal_cas32_(s->value, word, word | SHOAL_SEMAPHORE_SLEEPS))
+			continue;
+		r = shoal_sleep_(&z, SHOAL_SEMAPHORE_SLEEPS);
+		if (r < 0) {
+			shoal_wake_(s->value, 1); /* a release that was meant for us may have come in the same moment */
+			return r;
+		}
+		slept = SHOAL_SEMAPHORE_SLEEPS;
+	}
+}
+
+static inline int shoal_semaphore_await_permit_(struct shoal_semaphore *s, int64_t deadline)
+{
+	int r = shoal_await_(s->members, s->free, deadline, shoal_semaphore_take_any_, s);
+
+	return r == 1 ? 0 : r;
+}
+
+SHOAL_SLOW_ int shoal_semaphore_slow_(struct shoal_semaphore *s, int64_t timeout)
+{
+	int64_t deadline = shoal_deadline_(timeout);
+	int r = shoal_begin_(s->members);
+
+	if (r < 0)
+		return r;
+	r = SHOAL_EBUSY;
+	while (r == SHOAL_EBUSY && shoal_spin_(&s->spin, shoal_semaphore_available_, s))
+		r = shoal_semaphore_tryacquire(s);
+	if (r == SHOAL_EBUSY)
+		r = s->count == 0 ? shoal_semaphore_await_value_(s, deadline)
+		                  : shoal_semaphore_await_permit_(s, deadline);
+	shoal_end_(s->members);
+	return r;
+}
+
+/* shoal_semaphore_acquire_for takes one, or gives up after so many nanoseconds:
+ * SHOAL_ETIMEDOUT. Less than 0 is for ever. Cost if it need not wait: one
+ * compare-and-swap; with undo, a load for every permit that is taken. */
+static inline int shoal_semaphore_acquire_for(struct shoal_semaphore *s, int64_t timeout)
+{
+	int r = shoal_semaphore_tryacquire(s);
+
+	return r == SHOAL_EBUSY ? shoal_semaphore_slow_(s, timeout) : r;
+}
+
+/* shoal_semaphore_acquire takes one, and waits until it can. */
+static inline int shoal_semaphore_acquire(struct shoal_semaphore *s) { return shoal_semaphore_acquire_for(s, -1); }
+
+static inline int shoal_semaphore_give_back_(struct shoal_semaphore *s)
+{
+	uint32_t first = __atomic_load_n(&s->hint, __ATOMIC_RELAXED), k, i;
+
+	for (k = 0; k < s->count; k++) {
+		i = (first + k) % s->count;
+		if (shoal_load64_(&s->permits[i]) != s->self || !shoal_cas64_(&s->permits[i], s->self, 0))
+			continue; /* pairs with the loads in shoal_semaphore_take_ */
+		__atomic_store_n(&s->hint, i, __ATOMIC_RELAXED);
+		shoal_notify_(s->free);
+		return 0;
+	}
+	return SHOAL_ENOTOWNER;
+}
+
+/* shoal_semaphore_release gives one back and wakes a waiter. With undo it must be
+ * this process's own (SHOAL_ENOTOWNER); a plain one refuses to go beyond
+ * SHOAL_SEMAPHORE_MAX (-EOVERFLOW). Cost with nobody waiting: one
+ * compare-and-swap. */
+static inline int shoal_semaphore_release(struct shoal_semaphore *s)
+{
+	uint32_t word;
+	int r;
+
+	if (s->count != 0) {
+		r = shoal_begin_(s->members);
+		if (r < 0)
+			return r;
+		r = shoal_semaphore_give_back_(s);
+		shoal_end_(s->members);
+		return r;
+	}
+	if (!shoal_here_(s->members))
+		return shoal_not_here_(s->members);
+	do {
+		word = shoal_load32_(s->value);
+		if (word >> 1 >= SHOAL_SEMAPHORE_MAX)
+			return word >> 1 == SHOAL_SEMAPHORE_MAX ? -EOVERFLOW : SHOAL_ECORRUPT;
+		/* Whoever is woken sets the flag again if it takes one: others may still sleep. */
+	} while (!shoal_cas32_(s->value, word, (word + 2) & ~SHOAL_SEMAPHORE_SLEEPS));
+	if ((word & SHOAL_SEMAPHORE_SLEEPS) != 0)
+		shoal_wake_(s->value, 1);
+	return 0;
+}
+
+/* shoal_semaphore_value returns how many could be acquired now, or an error. */
+static inline int shoal_semaphore_value(struct shoal_semaphore *s)
+{
+	int r = shoal_begin_(s->members);
+
+	if (r < 0)
+		return r;
+	r = (int)shoal_semaphore_count_(s);
+	shoal_end_(s->members);
+	return r;
+}
+
+/* shoal_semaphore_check: see shoal_mutex_check. */
+static inline int shoal_semaphore_check(struct shoal_semaphore *s)
+{
+	uint32_t i;
+	uint64_t word;
+	int r = shoal_begin_(s->members);
+
+	if (r < 0)
+		return r;
+	for (i = 0; i < s->count; i++) {
+		word = shoal_load64_(&s->permits[i]);
+		if (word != 0 && ((word & 0xffff) != 0 || shoal_current_(s->members, word) < 0))
+			r = SHOAL_ECORRUPT;
+	}
+	if (s->count == 0 && shoal_load32_(s->value) >> 1 > SHOAL_SEMAPHORE_MAX)
+		r = SHOAL_ECORRUPT;
+	shoal_end_(s->members);
+	return r;
+}
+
+/* The size of one in shared memory; permits is 0 for a plain one. */
+static inline uint64_t shoal_semaphore_size_(uint32_t permits)
+{
+	return 64 + (((uint64_t)permits * 8 + 63) & ~UINT64_C(63));
+}
+
+/* What is to be made; an error if it cannot be. */
+static inline int shoal_semaphore_config_(struct shoal_preamble_ *p, uint32_t value, bool undo)
+{
+	if (undo ? value < 1 || value > SHOAL_SEMAPHORE_MAX_PERMITS : value > SHOAL_SEMAPHORE_MAX)
+		return -EINVAL;
+	p->magic = SHOAL_SEMAPHORE_MAGIC;
+	p->config = undo ? value : 0;
+	p->value = undo ? 0 : value << 1;
+	return 0;
+}
+
+static inline int shoal_semaphore_attach_(struct shoal_semaphore *s, struct shoal_members *m, uint64_t at)
+{
+	struct shoal_format_semaphore *f;
+	unsigned char *p;
+	uint32_t permits;
+	int r = shoal_identify_(m, at, SHOAL_SEMAPHORE_MAGIC, &p, &permits);
+
+	if (r < 0)
+		return r;
+	if (permits > SHOAL_SEMAPHORE_MAX_PERMITS || m->segment->size - at - 64 < (uint64_t)permits * 8)
+		return shoal_because_(m, SHOAL_ECORRUPT,
+		                      "at offset %llu: %u permits, at most %u are possible, within the object",
+		                      (unsigned long long)at + 4, permits, SHOAL_SEMAPHORE_MAX_PERMITS);
+	f = (struct shoal_format_semaphore *)(void *)p;
+	s->members = m;
+	s->value = &f->value;
+	s->free = &f->free;
+	s->permits = (uint64_t *)(void *)(p + 64);
+	s->count = permits;
+	s->self = m->self;
+	return 0;
+}
+
+/* shoal_semaphore_open opens the named semaphore, makes it if there is none, with
+ * the value or, with undo, so many permits (1 to SHOAL_SEMAPHORE_MAX_PERMITS), and
+ * joins. One that exists must be of the same kind and, with undo, have as many
+ * permits; else SHOAL_EKIND. */
+static inline int shoal_semaphore_open(struct shoal_semaphore *s, const char *name, uint32_t value, bool undo,
+                                       const struct shoal_options *options)
+{
+	struct shoal_preamble_ p;
+	int r = shoal_semaphore_config_(&p, value, undo);
+
+	memset(s, 0, sizeof *s);
+	if (r < 0)
+		return r;
+	r = shoal_primitive_open_(&s->object, name, options, SHOAL_KIND_SEMAPHORE, shoal_semaphore_size_(p.config), &p);
+	if (r < 0)
+		return r;
+	r = shoal_semaphore_attach_(s, &s->object.members, s->object.body);
+	if (r == 0 && s->count != p.config)
+		r = shoal_because_(&s->object.members, SHOAL_EKIND, "it has %u permits to undo, not %u", s->count,
+		                   p.config);
+	if (r < 0)
+		shoal_close(&s->object);
+	return r;
+}
+
+/* shoal_semaphore_init and shoal_semaphore_join: see shoal_mutex_init. With undo it
+ * takes 64 bytes, and 8 for each permit. */
+static inline int shoal_semaphore_join(struct shoal_semaphore *s, struct shoal_members *m, uint64_t offset)
+{
+	memset(s, 0, sizeof *s);
+	return offset % 64 != 0 ? -EINVAL : shoal_semaphore_attach_(s, m, offset);
+}
+
+static inline int shoal_semaphore_init(struct shoal_semaphore *s, struct shoal_members *m, uint64_t offset,
+                                       uint32_t value, bool undo)
+{
+	struct shoal_preamble_ p;
+	int r = shoal_semaphore_config_(&p, value, undo);
+
+	if (r == 0)
+		r = shoal_primitive_init_(m, offset, 64 + (uint64_t)p.config * 8, &p);
+	return r < 0 ? r : shoal_semaphore_join(s, m, offset);
+}
+
+/* shoal_semaphore_close: see shoal_close. */
+static inline void shoal_semaphore_close(struct shoal_semaphore *s) { shoal_close(&s->object); }
+
+/* shoal_semaphore_why: see shoal_why. */
+static inline const char *shoal_semaphore_why(const struct shoal_semaphore *s) { return shoal_why(&s->object); }
+
+/* shoal_semaphore_stats: see shoal_members_stats. */
+static inline int shoal_semaphore_stats(struct shoal_semaphore *s, struct shoal_stats *stats)
+{
+	return shoal_members_stats(s->members, stats);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* SHOAL_H */

@@ -1,0 +1,68 @@
+//go:build linux && (amd64 || arm64)
+
+// Package conformance tests that programs in Go and in C (include/shoal.h) are members of the same objects, with the
+// same rights: what one makes the other opens, and when one dies the other knows and goes on.
+//
+// The cases are scripts in testdata/cases, which know no language: each is performed by every pair of languages. A role
+// reads a line, does what it says and answers with a line; testdata/role.c is the one in C, role_linux_test.go the one
+// in Go.
+package conformance
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/seed-247006a4/shoal/internal/isolate"
+	"github.com/seed-247006a4/shoal/internal/rerun"
+)
+
+// roles are filled by the tests' files.
+var roles = rerun.Roles{}
+
+func TestMain(m *testing.M) {
+	roles.Play()
+	isolate.Main(m)
+}
+
+// language is one that the cases are performed in.
+type language struct {
+	name  string
+	start func(t testing.TB) *rerun.Process // in the role of the scripts
+}
+
+// languages are all of them. What has to be compiled for them lasts as long as the test.
+func languages(t *testing.T) []language {
+	t.Helper()
+	program := compile(t, "cc", "role", strict...)
+	return []language{
+		{"go", func(t testing.TB) *rerun.Process { return rerun.Start(t, "conform") }},
+		{"c", func(t testing.TB) *rerun.Process { return startC(t, program) }},
+	}
+}
+
+// strict are the flags under which the header must be clean.
+var strict = []string{"-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror"}
+
+// compile compiles testdata/NAME.c and returns the program's path.
+func compile(t *testing.T, compiler, name string, flags ...string) string {
+	t.Helper()
+	if _, err := exec.LookPath(compiler); err != nil {
+		t.Fatalf("%v: run scripts/setup, or: apt-get install --yes --no-install-recommends gcc libc6-dev", err)
+	}
+	path := filepath.Join(t.TempDir(), name)
+	args := append([]string{"-o", path, "-I../../include"}, flags...)
+	out, err := exec.Command(compiler, append(args, filepath.Join("testdata", name+".c"), "-pthread")...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %v %s.c: %v\n%s", compiler, flags, name, err, out)
+	}
+	return path
+}
+
+// startC starts a program in C that talks as a role does.
+func startC(t testing.TB, path string, args ...string) *rerun.Process {
+	t.Helper()
+	args = append([]string{filepath.Base(path)}, args...)
+	return rerun.StartCommand(t, &exec.Cmd{Path: path, Args: args, Stderr: os.Stderr})
+}

@@ -1,0 +1,101 @@
+/* layout prints what the header says of the format: "size STRUCT N", "field STRUCT
+ * FIELD OFFSET SIZE", "constant NAME VALUE". */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "shoal.h"
+
+#define SIZE(type) printf("size " #type " %zu\n", sizeof(struct shoal_format_##type))
+#define FIELD(type, field) \
+	printf("field " #type " " #field " %zu %zu\n", offsetof(struct shoal_format_##type, field), \
+	       sizeof(((struct shoal_format_##type *)0)->field))
+#define CONSTANT(name) printf("constant " #name " %" PRIu64 "\n", (uint64_t)SHOAL_##name)
+
+int main(void)
+{
+	SIZE(header);
+	FIELD(header, magic);
+	FIELD(header, version);
+	FIELD(header, kind);
+	FIELD(header, size);
+	FIELD(header, fingerprint);
+	FIELD(header, body);
+	FIELD(header, schema_offset);
+	FIELD(header, schema_length);
+	FIELD(header, slots);
+	FIELD(header, creator);
+	FIELD(header, created);
+	SIZE(members);
+	FIELD(members, magic);
+	FIELD(members, version);
+	FIELD(members, slots);
+	FIELD(members, changes);
+	FIELD(members, retired);
+	FIELD(members, deaths);
+	FIELD(members, repairs);
+	FIELD(members, lost_wakes);
+	FIELD(members, lock);
+	SIZE(bell);
+	FIELD(bell, word);
+	SIZE(slot);
+	FIELD(slot, claim);
+	FIELD(slot, pid);
+	FIELD(slot, role);
+	FIELD(slot, pidns);
+	FIELD(slot, start);
+	FIELD(slot, joined);
+	FIELD(slot, name);
+	SIZE(mutex);
+	FIELD(mutex, magic);
+	FIELD(mutex, config);
+	FIELD(mutex, state);
+	SIZE(event);
+	FIELD(event, magic);
+	FIELD(event, config);
+	FIELD(event, state);
+	SIZE(semaphore);
+	FIELD(semaphore, magic);
+	FIELD(semaphore, config);
+	FIELD(semaphore, value);
+	FIELD(semaphore, free);
+
+	CONSTANT(MAGIC);
+	CONSTANT(MAJOR);
+	CONSTANT(MINOR);
+	CONSTANT(LINE);
+	CONSTANT(KIND_MUTEX);
+	CONSTANT(KIND_RWMUTEX);
+	CONSTANT(KIND_COND);
+	CONSTANT(KIND_SEMAPHORE);
+	CONSTANT(KIND_EVENT);
+	CONSTANT(KIND_BARRIER);
+	CONSTANT(KIND_ONCE);
+	CONSTANT(KIND_RING);
+	CONSTANT(KIND_TOPIC);
+	CONSTANT(KIND_QUEUE);
+	CONSTANT(SCHEMA_MAX);
+	CONSTANT(NAME_MAX);
+	CONSTANT(MEMBERS_MAGIC);
+	CONSTANT(DEFAULT_SLOTS);
+	CONSTANT(MAX_SLOTS);
+	CONSTANT(SLOT_FREE);
+	CONSTANT(SLOT_ACTIVE);
+	CONSTANT(OWNER_FLAGS);
+	CONSTANT(MUTEX_MAGIC);
+	CONSTANT(LOCK_WAITERS);
+	CONSTANT(LOCK_INCONSISTENT);
+	CONSTANT(LOCK_NOT_RECOVERABLE);
+	CONSTANT(EVENT_MAGIC);
+	CONSTANT(EVENT_SLEEPS);
+	CONSTANT(EVENT_SET);
+	CONSTANT(EVENT_NEXT);
+	CONSTANT(SEMAPHORE_MAGIC);
+	CONSTANT(SEMAPHORE_SLEEPS);
+	CONSTANT(SEMAPHORE_MAX);
+	CONSTANT(SEMAPHORE_MAX_PERMITS);
+
+	/* What is computed. */
+	printf("table %" PRIu64 " slot %" PRIu64 " owner %#" PRIx64 " claim %#" PRIx64 "\n", shoal_members_size_(48),
+	       shoal_slot_at_(48, 3), shoal_owner_(3, 17), shoal_claim_(17, SHOAL_SLOT_ACTIVE));
+	return 0;
+}
