@@ -28,8 +28,8 @@ lint: ## the rules of the house alone
 race: setup ## all tests with the race detector
 	@$(GO) run ./internal/testrun CGO_ENABLED=1 -count=1 -race $(RACE)
 
-soak: setup ## random kills for as long as asked, SOAK=10m for each kind of lock
-	SHOAL_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -run '^TestKill$$' -v ./pshared
+soak: setup ## random kills and restarts for as long as asked, SOAK=10m for each of locks, rings, topics and queues
+	SHOAL_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -run '^(TestKill|TestStreamKill|TestSoakKill)$$' -v -p 1 ./pshared ./ring ./topic ./queue
 
 fuzz: ## damaged bytes at everything that reads them, FUZZ=1m for each target
 	@for target in $$(grep -rl '^func Fuzz' --include=*_test.go . | xargs -n1 dirname | sort -u); do \
