@@ -79,12 +79,17 @@ func asleepInLock(a *attempt, mu *pshared.Mutex) {
 	a.sleepsIn(func() error { return take(mu) }, at+8)
 }
 
-// sleeperOutcome is what it has met, or meets if it has not gone to sleep before.
+// sleeperOutcome is what it has met since the victim's death. It asks anew if it has
+// not gone to sleep, and if it may have had the lock before the victim: whoever sleeps
+// for long looks from time to time, and is then the last in the kernel's queue. News of
+// a death is not lost by asking twice.
 func sleeperOutcome(a *attempt) string {
-	if len(a.sleeps) == 0 {
-		a.goes(func() error { return take(a.mutex[1]) })
+	if len(a.sleeps) > 0 {
+		if met := a.ends(a.sleeps[0]); met != "nil" {
+			return "Lock: " + met
+		}
 	}
-	return "Lock: " + a.ends(a.sleeps[0])
+	return "Lock: " + a.ends(a.goes(func() error { return take(a.mutex[1]) }))
 }
 
 // isLocked checks that a stopped victim keeps the mutex.
