@@ -127,7 +127,11 @@ func (o *Observer) All(ctx context.Context, from From) iter.Seq2[Message, error]
 			fail(err)
 			return
 		}
-		for pause := minPause; ; pause = min(pause*5/4, maxPause) {
+		for pause := minPause; ; {
+			if err := o.ended(ctx); err != nil {
+				fail(err)
+				return
+			}
 			found, more := o.round(all, yield)
 			if !more {
 				return
@@ -138,14 +142,23 @@ func (o *Observer) All(ctx context.Context, from From) iter.Seq2[Message, error]
 			}
 			select {
 			case <-ctx.Done():
-				fail(ctx.Err())
-				return
 			case <-o.gone:
-				fail(shm.ErrClosed)
-				return
 			case <-time.After(pause):
 			}
+			pause = min(pause*5/4, maxPause)
 		}
+	}
+}
+
+// ended says why there is nothing more to look for, however much there is.
+func (o *Observer) ended(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-o.gone:
+		return shm.ErrClosed
+	default:
+		return nil
 	}
 }
 

@@ -793,13 +793,33 @@ func TestObserver(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	done := make(chan error)
+	// The loop ends although records come without a pause.
+	done := make(chan error, 1) // Close waits for the loop
+	begun := make(chan struct{})
+	stop := make(chan struct{})
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				p.Send(background, []byte("without a pause"))
+			}
+		}
+	})
 	go func() {
+		first := sync.OnceFunc(func() { close(begun) })
 		for _, err := range o.All(background, topic.Now) {
-			done <- err
+			first()
+			if err != nil && !errors.Is(err, topic.ErrMissed) {
+				done <- err
+			}
 		}
 	}()
+	<-begun
 	must(t, o.Close())
+	close(stop)
+	wg.Wait()
 	if err := <-done; !errors.Is(err, shm.ErrClosed) {
 		t.Error(err)
 	}
