@@ -36,7 +36,8 @@ func (q *Queue[T]) send(ctx context.Context, p []byte) error {
 	return nil
 }
 
-// TrySend is Send that never waits: it reports whether there was room.
+// TrySend is Send that never waits: it reports whether there was room. The places of
+// loans, and of others' sends that are under way, count as taken.
 func (q *Queue[T]) TrySend(v T) (bool, error) {
 	if err := q.enter("send to"); err != nil {
 		return false, err
