@@ -45,6 +45,7 @@ type process struct {
 	made   *sysv.ShmID // the System V segment that it has made, if it has ended
 	passes []pass      // of a transfer, as far as the process has told
 	booked uint64      // how many bookings it has made, if it has told
+	tally  *tally      // what it has received of a topic, if it has told
 	doomed bool        // the story kills it
 }
 

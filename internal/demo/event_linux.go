@@ -14,6 +14,7 @@ type event struct {
 	Line   string `json:",omitempty"` // a line for the story
 	Pass   *pass  `json:",omitempty"` // one pass of a transfer
 	Booked uint64 `json:",omitempty"` // how many bookings the process has made: the last that it reports
+	Tally  *tally `json:",omitempty"` // what a subscriber has received
 	Failed string `json:",omitempty"` // why the role failed
 	Taken  string `json:",omitempty"` // with Failed: the address that exists already
 

@@ -26,6 +26,7 @@ import (
 type property struct {
 	SysV  *sysvSegment `json:",omitempty"`
 	Posix *posixFile   `json:",omitempty"`
+	Dir   string       `json:",omitempty"` // a directory, with all that is in it; its name is random
 }
 
 // A sysvSegment is the segment that a process makes at a key. The kernel keeps
@@ -51,6 +52,8 @@ func (p property) remove() error {
 		return p.SysV.remove()
 	case p.Posix != nil:
 		return p.Posix.remove()
+	case p.Dir != "":
+		return os.RemoveAll(p.Dir)
 	}
 	return nil
 }

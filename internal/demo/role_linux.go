@@ -27,6 +27,9 @@ var roles = map[string]func(*actor) error{
 	"receiver":     receive,
 	"victim":       dieInside,
 	"worker":       work,
+
+	"topic-publisher":  publish,
+	"topic-subscriber": subscribe,
 }
 
 // The descriptors that a process of the demo is started with.

@@ -26,6 +26,7 @@ var chapters = []chapter{
 	{"POSIX: /my_shm, and a semaphore instead of a race", tellPosix},
 	{"256 MiB through shared memory, and through a pipe", tellTransfer},
 	{"kill -9 inside a lock", tellLock},
+	{"A topic: three subscribers, two kills in full flow", tellTopic},
 }
 
 // A story is one run of the demo.

@@ -34,6 +34,9 @@ func (s *story) next() (event, error) {
 	if e.Booked != 0 {
 		p.booked = e.Booked
 	}
+	if e.Tally != nil {
+		p.tally = e.Tally
+	}
 	switch {
 	case e.Taken != "":
 		return e, taken(e.Taken)
