@@ -127,6 +127,9 @@ func subscribe(a *actor) error {
 		if err := t.add(record); err != nil {
 			return err
 		}
+		if name != "" && w.get(begun) == 0 {
+			w.set(begun, t.First)
+		}
 		if t.Last == announcements {
 			break
 		}

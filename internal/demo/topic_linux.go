@@ -42,7 +42,8 @@ func tellTopic(s *story) (err error) {
 		return err
 	}
 	defer seg.Close()
-	tp, err := topic.Create[announcement](addr, &topic.Options{Publishers: 2, Subscribers: 4, LaneSize: 32 << 10}) // there may be little room
+	// There may be little room.
+	tp, err := topic.Create[announcement](addr, &topic.Options{Publishers: 2, Subscribers: 4, LaneSize: 32 << 10})
 	if err != nil {
 		return err
 	}
@@ -75,25 +76,26 @@ func tellTopic(s *story) (err error) {
 		return err
 	}
 	w := waypoints(seg.Bytes())
-	if err := s.kill(victim, func() bool { return w.get(released) >= firstKill }); err != nil {
+	if _, err := s.kill(victim, func() bool { return w.get(released) >= firstKill }); err != nil {
 		return err
 	}
-	left := w.get(released)
+	began, left := w.get(begun), w.get(released)
 	heir, err := join(standing, standing)
 	if err != nil {
 		return err
 	}
-	if err := s.kill(sender, func() bool { return w.get(sent) >= secondKill }); err != nil {
+	killed, err := s.kill(sender, func() bool { return w.get(sent) >= secondKill })
+	if err != nil {
 		return err
 	}
-	killed, acknowledged := now(), w.get(sent)
+	acknowledged := w.get(sent)
 	if sender, err = publish(); err != nil {
 		return err
 	}
 	if err := s.finish(append(there, heir, sender)...); err != nil {
 		return err
 	}
-	rate, err := tallied(there, heir, left)
+	rate, err := tallied(there, heir, began, left)
 	if err != nil {
 		return err
 	}
@@ -115,27 +117,29 @@ func (s *story) own(p property) error {
 	return put(s.cast.will, p)
 }
 
-// kill kills a process as soon as it is somewhere.
-func (s *story) kill(p *process, there func() bool) error {
+// kill kills a process as soon as it is somewhere, and returns when its end is
+// known. The time is that of the signal: nanoseconds, CLOCK_MONOTONIC.
+func (s *story) kill(p *process, there func() bool) (at int64, err error) {
 	for !there() {
 		if err := s.pause(time.Millisecond); err != nil {
-			return err
+			return 0, err
 		}
 		if s.cast.playing[p.pid] == nil {
-			return fmt.Errorf("%s (process %d) has come to its end before it could be killed", p.who, p.pid)
+			return 0, fmt.Errorf("%s (process %d) has come to its end before it could be killed", p.who, p.pid)
 		}
 	}
 	p.doomed = true
 	s.note("kill -9 %d: the %s, in full flow", p.pid, p.who)
+	at = now()
 	if err := syscall.Kill(p.pid, syscall.SIGKILL); err != nil {
-		return fmt.Errorf("kill the %s (process %d): %w", p.who, p.pid, err)
+		return 0, fmt.Errorf("kill the %s (process %d): %w", p.who, p.pid, err)
 	}
-	return s.finish(p)
+	return at, s.finish(p)
 }
 
 // tallied compares what the subscribers have had with what was to be had, and
 // returns how many records a second there were.
-func tallied(there []*process, heir *process, left uint64) (rate float64, err error) {
+func tallied(there []*process, heir *process, began, left uint64) (rate float64, err error) {
 	for _, p := range append(there, heir) {
 		if p.tally == nil {
 			return 0, fmt.Errorf("%s (process %d) has not said what it has received", p.who, p.pid)
@@ -144,14 +148,18 @@ func tallied(there []*process, heir *process, left uint64) (rate float64, err er
 	for _, p := range there {
 		t := p.tally
 		if t.First != 1 || t.Last != announcements || t.Count-t.Twice != announcements || t.Twice > 1 {
-			return 0, fmt.Errorf("a reader has received %d records, from %d to %d, %d of them twice; expected each of %d, and at most one twice",
-				t.Count, t.First, t.Last, t.Twice, announcements)
+			return 0, fmt.Errorf("a reader has received %d records, from %d to %d, %d of them twice; "+
+				"expected each of %d, and at most one twice", t.Count, t.First, t.Last, t.Twice, announcements)
 		}
 		rate = announcements / (float64(t.End-t.Begin) / 1e9)
 	}
+	if began != 1 {
+		return 0, fmt.Errorf("the ledger that was killed has received from %d on; expected from 1", began)
+	}
 	// The victim may have died between the release and the note of it.
 	if t := heir.tally; t.First < left+1 || t.First > left+2 || t.Last != announcements {
-		return 0, fmt.Errorf("the heir has received from %d to %d; expected from behind %d to %d", t.First, t.Last, left, announcements)
+		return 0, fmt.Errorf("the heir has received from %d to %d; expected from behind %d to %d",
+			t.First, t.Last, left, announcements)
 	}
 	return rate, nil
 }
@@ -164,7 +172,8 @@ type waypoints []byte
 const (
 	sent        = 0   // the last number for which Send has returned
 	released    = 128 // the last number that the named subscription is through with
-	resumed     = 256 // when the second publisher's first Send had returned
+	begun       = 256 // the first number that the named subscription had
+	resumed     = 384 // when the second publisher's first Send had returned
 	reachedSize = 4096
 )
 

@@ -56,11 +56,15 @@ func TestTallied(t *testing.T) {
 		{"the heir too early", func(_ []*process, h *process) { h.tally.First-- }, true},
 	} {
 		one, two, heir := whole, whole, rest
-		readers, last := []*process{{who: "reader", tally: &one}, {who: "reader", tally: &two}}, &process{who: standing, tally: &heir}
+		readers := []*process{{who: "reader", tally: &one}, {who: "reader", tally: &two}}
+		last := &process{who: standing, tally: &heir}
 		c.change(readers, last)
-		if rate, err := tallied(readers, last, 1000); (err != nil) != c.fails || err == nil && rate != announcements {
+		if rate, err := tallied(readers, last, 1, 1000); (err != nil) != c.fails || err == nil && rate != announcements {
 			t.Errorf("%s: %v a second, %v", c.name, rate, err)
 		}
+	}
+	if _, err := tallied([]*process{{tally: &whole}}, &process{tally: &rest}, 2, 1000); err == nil {
+		t.Error("the ledger began late, and nobody has seen it")
 	}
 }
 
