@@ -163,3 +163,35 @@ func TestDamagedMarks(t *testing.T) {
 		}
 	}
 }
+
+// A writer dies in a long record; the next one, which begins with a short one, does not
+// take its claim back: what the dead one has overwritten is not whole again.
+func TestClaimStays(t *testing.T) {
+	l, _ := on(t, memory(MinSize))
+	size := l.Data.Size()
+	w := writer(t, l)
+	for w.Position() < 2*size {
+		w.Open(w.Committed(), w.Needs(64))
+		w.Reserve(64)
+		w.Add(64)
+		w.Commit()
+	}
+	w = writer(t, l)
+	long := MaxRecord(size)
+	w.Open(w.Needs(long)-size, w.Needs(long)) // as a topic's publisher claims: no more than it needs
+	if w.Reserve(long) == nil {
+		t.Fatal("no room")
+	}
+	claimed := l.Control.Claim.Load()
+	next := writer(t, l)
+	next.Open(next.Needs(64)-size, next.Needs(64))
+	if next.Reserve(64) == nil {
+		t.Fatal("no room")
+	}
+	if claim := l.Control.Claim.Load(); claim < claimed || l.Intact(claimed-size-8) {
+		t.Errorf("claimed %d, then %d", claimed, claim)
+	}
+	if err := l.Check(next.Committed()); err != nil {
+		t.Error(err)
+	}
+}

@@ -69,7 +69,9 @@ func (w *Writer) Open(slowest, need uint64) {
 		return
 	}
 	w.limit = limit
-	w.Control.Claim.Store(limit) // before the overwriting; pairs with the load in Intact
+	// Before the overwriting; pairs with the load in Intact. It never goes back: the last
+	// writer may have died in a record that was longer than what we want.
+	w.Control.Claim.Store(max(limit, w.Control.Claim.Load()))
 }
 
 // Room is how many bytes there are up to the limit.
