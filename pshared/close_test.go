@@ -250,7 +250,7 @@ func TestCloseAnyTime(t *testing.T) {
 				must(t, err)
 				errs := make(chan error)
 				go func() { errs <- c.wait(p) }()
-				for !p.(interface{ Begun() bool }).Begun() { // the fast path may not be under way
+				for p.(interface{ Begun() int64 }).Begun() == 0 { // the fast path may not be under way
 					runtime.Gosched()
 				}
 				for end := time.Now().Add(time.Duration(i) * 5 * time.Microsecond); time.Now().Before(end); {

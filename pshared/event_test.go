@@ -56,12 +56,15 @@ func TestEventManual(t *testing.T) {
 	if e[1].IsSet() || e[1].TryWait() {
 		t.Error("set after Reset")
 	}
-	// Opened and closed at once: who waited passes all the same.
-	for range 200 {
+	// Opened and closed at once: who waited passes all the same, asleep or not yet.
+	for i := range 200 {
 		for range 3 {
 			wg.Go(wait)
 		}
-		w.sleeps(t, eventState)
+		eventually(t, "three waiters", func() bool { return e[0].Begun() == 3 })
+		if i%2 == 0 {
+			w.sleeps(t, eventState)
+		}
 		e[1].Set()
 		e[1].Reset()
 		within(t, 20*time.Second, "three", wg.Wait)
