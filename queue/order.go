@@ -14,14 +14,6 @@ const near = 16
 // maxPosition is where positions come to after centuries: they fit into a state.
 const maxPosition = 1<<(64-layout.QueuePosition) - 2*MaxSlots
 
-// stagnant bounds how often a consumer finds the same words at the head, and how often it
-// finds the head far behind, before the queue counts as damaged. In a live one somebody
-// else has got on each time, and they differ.
-const (
-	stagnant = 1000
-	leaps    = 16
-)
-
 // claim claims a free slot for self, among the first n from the tail on, and returns the
 // position that its message will have; ok is false if there is none.
 func (b *body) claim(self layout.Owner, n int) (pos uint64, ok bool, err error) {
@@ -64,9 +56,6 @@ func (b *body) claim(self layout.Owner, n int) (pos uint64, ok bool, err error) 
 	}
 }
 
-// errRestless: the words change and lead nowhere.
-var errRestless = fmt.Errorf("its head and tail do not come to rest: %w", shm.ErrCorrupt)
-
 // publish makes a claimed slot a message of n bytes, with further flags of its state.
 func (b *body) publish(self layout.Owner, pos uint64, n int, flags uint64) error {
 	s := b.slot(pos)
@@ -86,8 +75,8 @@ func (b *body) publish(self layout.Owner, pos uint64, n int, flags uint64) error
 // state that the slot had.
 func (b *body) take(self layout.Owner) (pos, state uint64, ok bool, err error) {
 	c := b.control
-	var last [3]uint64
-	for leapt, same := 0, 0; leapt < leaps && same < stagnant; {
+	rest := b.rest()
+	for !rest.overdue(b) {
 		returned := c.Returned.Load()
 		if returned&1 != 0 {
 			pos, state, ok, err = b.takeReturned(self, returned)
@@ -105,11 +94,6 @@ func (b *body) take(self layout.Owner) (pos, state uint64, ok bool, err error) {
 			}
 			continue
 		}
-		if seen := [3]uint64{returned, head, w}; seen == last {
-			same++
-		} else {
-			last, same = seen, 0
-		}
 		tail := c.Tail.Load()
 		if head >= tail {
 			if head > tail {
@@ -122,14 +106,13 @@ func (b *body) take(self layout.Owner) (pos, state uint64, ok bool, err error) {
 			continue
 		}
 		if b.done(head, w) {
-			next := head + 1
-			if tail-head > 2*(b.mask+1) && c.Head.Load() == head {
-				next = max(next, b.leap(head, tail))
-				leapt++
-			}
 			// The others may be faster by some: overtake them.
-			for end := min(next+overtake, tail); next < end && b.done(next, b.slot(next).State.Load()); {
+			next, end := head+1, min(head+overtake, tail)
+			for next < end && b.done(next, b.slot(next).State.Load()) {
 				next++
+			}
+			if next == end && tail-next > 2*(b.mask+1) && c.Head.Load() == head {
+				next = b.leap(next, tail)
 			}
 			raise(&c.Head, next)
 			continue
@@ -145,10 +128,48 @@ func (b *body) take(self layout.Owner) (pos, state uint64, ok bool, err error) {
 			b.pass(head, next)
 		}
 	}
-	return 0, 0, false, errRestless
+	return 0, 0, false, fmt.Errorf("its head and tail do not come to rest: %w", shm.ErrCorrupt)
 }
 
-// overtake is how many positions a consumer looks at before it raises the head past them.
+// rest tells whether a consumer goes round in damaged words. In a sound queue it goes
+// round again only because others have been faster, and what they do is to be seen in
+// the slots. While those stay as they are a few rounds lead to a message, or show that
+// there is none, whether somebody is slow or not.
+type rest struct {
+	left  int    // rounds until the next look at the slots
+	slots uint64 // their sum at the last one
+}
+
+func (b *body) rest() rest { return rest{left: 1000 + len(b.slots)/8} } // a head not far behind needs 1/32 to get on
+
+// overdue begins a round. It reports whether there have been more than can be without
+// anybody else doing something.
+func (r *rest) overdue(b *body) bool {
+	r.left--
+	return r.left < 0 && r.overdueSlow(b)
+}
+
+func (r *rest) overdueSlow(b *body) bool {
+	before := r.slots
+	*r = b.rest()
+	r.slots = b.sum()
+	return r.slots == before
+}
+
+// sum is a checksum of the slots, FNV-1a by words: it changes, but for some chance, with
+// everything that anybody does to one.
+func (b *body) sum() uint64 {
+	h := uint64(14695981039346656037)
+	for _, s := range b.slots {
+		for _, w := range [...]uint64{s.State.Load() &^ layout.QueuePassed, s.Position.Load(), s.Meta.Load()} {
+			h = (h ^ w) * 1099511628211
+		}
+	}
+	return h
+}
+
+// overtake is how many positions a consumer looks at before it raises the head past them,
+// if they are done.
 const overtake = 64
 
 // grab takes the message at a position, whose state is w, and begins its delivery.
@@ -193,12 +214,20 @@ func (b *body) done(pos, w uint64) bool {
 	return false
 }
 
-// leap finds how far the head can go if it is far behind, as after many claims that were
-// cancelled: all positions below are done, of every slot.
+// leap finds how far the head can go if it is far behind, as after slots that were given
+// back out of order: the first position from head on that is not done.
 func (b *body) leap(head, tail uint64) (next uint64) {
 	next = tail
-	for p := head; p-head <= b.mask; p++ {
-		next = min(next, max(p, b.slot(p).Position.Load()))
+	for p := head; p-head <= b.mask && p < next; p++ {
+		w := b.slot(p).State.Load()
+		switch at := b.slot(p).Position.Load(); {
+		case at < p:
+			next = min(next, p)
+		case b.done(at, w):
+			next = min(next, at+b.mask+1)
+		default:
+			next = min(next, at)
+		}
 	}
 	return next
 }
