@@ -39,6 +39,7 @@ func (b *body) claim(self layout.Owner, n int) (pos uint64, ok bool, err error) 
 				continue
 			}
 			raise(&c.Tail, pos+1)
+			b.prefetch(pos)
 			s.Position.Release(pos)
 			// Pairs with the addition in pass, whose next look sees our claim if this
 			// load does not see it.

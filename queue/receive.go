@@ -54,7 +54,9 @@ func (q *Queue[T]) receive(ctx context.Context, m *Message[T]) error {
 // that it does not look at the tail, which whoever sends it is about to raise.
 func (q *Queue[T]) takeSoon() (pos, w uint64, ok bool, err error) {
 	for range tries {
-		if q.nothingYet() && !q.spin.receive.Spin(q.messageSoon) {
+		if head, nothing := q.nothingYet(); !nothing {
+			q.prefetch(head) // else a producer is about to fill those that come next
+		} else if !q.spin.receive.Spin(q.messageSoon) {
 			break
 		}
 		if pos, w, ok, err = q.take(q.self); ok || err != nil {
@@ -69,10 +71,11 @@ const tries = 4
 
 // nothingYet reports whether the slot at the head is one that a producer will use next,
 // or uses, so far as that can be seen there.
-func (q *Queue[T]) nothingYet() bool {
+func (q *Queue[T]) nothingYet() (head uint64, nothing bool) {
 	c := q.control
-	k := kind(q.slot(c.Head.Load()).State.Load())
-	return (k == layout.QueueFree || k == layout.QueueClaimed) && c.Returned.Load()&1 == 0
+	head = c.Head.Load()
+	k := kind(q.slot(head).State.Load())
+	return head, (k == layout.QueueFree || k == layout.QueueClaimed) && c.Returned.Load()&1 == 0
 }
 
 // TryReceive is Receive that never waits: ok reports whether there was a message.
@@ -109,6 +112,7 @@ func (q *Queue[T]) ReceiveBatch(ctx context.Context, ms []Message[T]) (n int, er
 			if !ok || err != nil {
 				break // an error comes again
 			}
+			q.prefetch(pos)
 			q.hand(&ms[n], pos, w)
 		}
 	}
