@@ -15,7 +15,7 @@ type body struct {
 	control *layout.Queue
 	rows    []layout.QueueRow // of the member slots
 	marks   []mem.Uint64
-	slots   []*layout.QueueSlot
+	slots   mem.Strided[layout.QueueSlot]
 	bytes   []byte // from the first slot on
 	stride  int
 	max     int    // length of the longest message
@@ -23,9 +23,8 @@ type body struct {
 	mask    uint64 // of slots in positions
 }
 
-// find finds the body of an object.
-func find(o *object.Object) (b *body, err error) {
-	bytes := o.Segment.Bytes()
+// find finds the body of an object in its bytes.
+func find(o *object.Object, bytes []byte) (b *body, err error) {
 	if size := o.Header.Size; size < uint64(len(bytes)) {
 		bytes = bytes[:size]
 	}
@@ -55,11 +54,8 @@ func find(o *object.Object) (b *body, err error) {
 	}
 	b.bytes, b.stride, b.mask = bytes[first:], int(stride), n-1
 	b.max = b.stride - layout.QueueSlotSize
-	b.slots = make([]*layout.QueueSlot, n)
-	for i := range b.slots {
-		if b.slots[i], err = mem.At[layout.QueueSlot](b.bytes, i*b.stride); err != nil {
-			return nil, fmt.Errorf("slot %d of a queue: %v: %w", i, err, shm.ErrCorrupt)
-		}
+	if b.slots, err = mem.StridedAt[layout.QueueSlot](b.bytes, 0, b.stride, int(n)); err != nil {
+		return nil, fmt.Errorf("slots of a queue: %v: %w", err, shm.ErrCorrupt)
 	}
 	typ, err := o.Schema()
 	if err != nil {
@@ -77,7 +73,7 @@ func find(o *object.Object) (b *body, err error) {
 }
 
 // slot is where the message of a position stands.
-func (b *body) slot(pos uint64) *layout.QueueSlot { return b.slots[pos&b.mask] }
+func (b *body) slot(pos uint64) *layout.QueueSlot { return b.slots.At(int(pos & b.mask)) }
 
 // soon is how far ahead of a slot in use another is fetched: as many messages as take about
 // as long as a line from another core does (measured).
@@ -95,7 +91,7 @@ func (b *body) message(pos uint64, n int) []byte {
 
 // offset is where the slot of a position stands in the object, for messages.
 func (b *body) offset(pos uint64) int {
-	return b.object.Body + layout.QueueSlotsOffset(len(b.rows), len(b.slots)) + int(pos&b.mask)*b.stride
+	return b.object.Body + layout.QueueSlotsOffset(len(b.rows), b.slots.Len()) + int(pos&b.mask)*b.stride
 }
 
 // lengthIn is the length in a slot's words, bounded.

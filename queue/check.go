@@ -21,7 +21,7 @@ func (b *body) check(current func(layout.Owner) (current, valid bool)) error {
 	if tail := c.Tail.Load(); head > tail {
 		all = append(all, fmt.Errorf("at offset %d: head is %d, tail %d: %w", b.object.Body+2*layout.Line, head, tail, shm.ErrCorrupt))
 	}
-	for i := range b.slots {
+	for i := range b.slots.Len() {
 		err := b.checkSlot(uint64(i), current)
 		if err != nil {
 			if all = append(all, err); len(all) == findings {
@@ -113,7 +113,7 @@ func (q *Queue[T]) Repair() error {
 	}
 	q.table.SettleAll()
 	err := q.table.Exclusive(func() error {
-		for i := range q.slots {
+		for i := range q.slots.Len() {
 			q.mend(uint64(i))
 		}
 		return nil

@@ -29,7 +29,7 @@ func Observe(name string) (*Observer, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := find(obj)
+	b, err := find(obj, obj.Segment.Bytes())
 	if err != nil {
 		obj.Segment.Close()
 		return nil, port.Fail("observe", name, err)
@@ -109,7 +109,8 @@ func (o *Observer) Close() error {
 // peek is [Observer.Peek].
 func (b *body) peek(see func(message []byte, position uint64, deliveries int) bool) error {
 	var all []uint64 // states
-	for _, s := range b.slots {
+	for i := range b.slots.Len() {
+		s := b.slots.At(i)
 		if w := s.State.Load(); kind(w) == layout.QueueReady {
 			all = append(all, w)
 		}

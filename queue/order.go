@@ -141,7 +141,7 @@ type rest struct {
 	slots uint64 // their sum at the last one
 }
 
-func (b *body) rest() rest { return rest{left: 1000 + len(b.slots)/8} } // a head not far behind needs 1/32 to get on
+func (b *body) rest() rest { return rest{left: 1000 + b.slots.Len()/8} } // a head not far behind needs 1/32 to get on
 
 // overdue begins a round. It reports whether there have been more than can be without
 // anybody else doing something.
@@ -161,7 +161,8 @@ func (r *rest) overdueSlow(b *body) bool {
 // everything that anybody does to one.
 func (b *body) sum() uint64 {
 	h := uint64(14695981039346656037)
-	for _, s := range b.slots {
+	for i := range b.slots.Len() {
+		s := b.slots.At(i)
 		for _, w := range [...]uint64{s.State.Load() &^ layout.QueuePassed, s.Position.Load(), s.Meta.Load()} {
 			h = (h ^ w) * 1099511628211
 		}
@@ -325,10 +326,10 @@ func (b *body) takeReturned(self layout.Owner, returned uint64) (pos, state uint
 			some |= set
 			for ; set != 0; set &= set - 1 {
 				i := g*64 + bits.TrailingZeros64(set)
-				if i >= len(b.slots) {
+				if i >= b.slots.Len() {
 					break
 				}
-				w := b.slots[i].State.Load()
+				w := b.slots.At(i).State.Load()
 				if kind(w) == layout.QueueReady && position(w) < pos && position(w)&b.mask == uint64(i) {
 					pos, state = position(w), w
 				}
@@ -358,7 +359,8 @@ func (b *body) giveBack(pos, from uint64) {
 // It runs while nobody else does the same, and may run again (member.Options).
 func (b *body) bury(dead layout.Owner) {
 	row := &b.rows[min(dead.Slot(), len(b.rows)-1)]
-	for i, s := range b.slots {
+	for i := range b.slots.Len() {
+		s := b.slots.At(i)
 		for w := s.State.Load(); ownedBy(w, dead); w = s.State.Load() {
 			b.takeBack(i, w, row)
 		}
@@ -368,7 +370,7 @@ func (b *body) bury(dead layout.Owner) {
 
 // takeBack takes a slot back whose owner will not change it any more.
 func (b *body) takeBack(i int, w uint64, row *layout.QueueRow) {
-	s := b.slots[i]
+	s := b.slots.At(i)
 	pos := s.Position.Load()
 	if pos&b.mask != uint64(i) {
 		pos = uint64(i) // damaged: what was there has no place in the order
@@ -420,7 +422,7 @@ func (b *body) claimAny(self layout.Owner) (pos uint64, ok bool, err error) {
 	if v&fullLooking == 0 && w.CompareAndSwap(v, v|fullLooking) {
 		v |= fullLooking
 	}
-	if pos, ok, err = b.claim(self, len(b.slots)); ok || err != nil {
+	if pos, ok, err = b.claim(self, b.slots.Len()); ok || err != nil {
 		return pos, ok, err
 	}
 	if v&(fullLooking|fullAll) == fullLooking {

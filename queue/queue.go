@@ -170,7 +170,7 @@ func open[T any](obj *object.Object) (*Queue[T], error) {
 		return nil, port.Fail("open", obj.Name, err)
 	}
 	var err error
-	if q.body, err = find(obj); err != nil {
+	if q.body, err = find(obj, obj.Segment.Bytes()); err != nil {
 		return fail(err)
 	}
 	typ, err := obj.Schema()
@@ -181,7 +181,7 @@ func open[T any](obj *object.Object) (*Queue[T], error) {
 		return fail(err)
 	}
 	if q.payload.Untyped() {
-		q.places = make([]T, len(q.slots))
+		q.places = make([]T, q.slots.Len())
 	}
 	if q.table, err = obj.Join(member.Options{Repair: q.bury}); err != nil {
 		return fail(err)
@@ -200,7 +200,7 @@ func open[T any](obj *object.Object) (*Queue[T], error) {
 func (q *Queue[T]) Name() string { return q.object.Name }
 
 // Slots returns how many messages the queue holds.
-func (q *Queue[T]) Slots() int { return len(q.slots) }
+func (q *Queue[T]) Slots() int { return q.slots.Len() }
 
 // MaxMessage returns the length of the longest message in bytes.
 func (q *Queue[T]) MaxMessage() int { return q.max }
@@ -251,7 +251,8 @@ func (q *Queue[T]) Close() error {
 // giveUp gives back all that this process has.
 // Preconditions: nobody else in it is at work.
 func (q *Queue[T]) giveUp() {
-	for i, s := range q.slots {
+	for i := range q.slots.Len() {
+		s := q.slots.At(i)
 		w := s.State.Load()
 		for ; ownedBy(w, q.self) && kind(w) == layout.QueueClaimed; w = s.State.Load() {
 			if s.State.CompareAndSwap(w, free(s.Position.Load()+1)) { // else a consumer has passed it

@@ -173,7 +173,7 @@ func (q *Queue[T]) tryReserve(n int) (pos uint64, ok bool, err error) {
 
 func (q *Queue[T]) wasFull() {
 	q.row.Full.Add(1)
-	raise(&q.control.HighWater, uint64(len(q.slots)))
+	raise(&q.control.HighWater, uint64(q.slots.Len()))
 }
 
 // put publishes what has been claimed and filled, and wakes a consumer for it.

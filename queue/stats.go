@@ -58,7 +58,7 @@ const maxHoldings = 1024
 func (b *body) stats(report *member.Report) Stats {
 	c := b.control
 	s := Stats{
-		Slots: len(b.slots), MaxMessage: b.max,
+		Slots: b.slots.Len(), MaxMessage: b.max,
 		HighWater: int(min(c.HighWater.Load(), b.mask+1)),
 		Latency:   lane.ReadLatency(&c.Latency),
 	}
@@ -83,7 +83,8 @@ func (b *body) stats(report *member.Report) Stats {
 		s.SentBytes = s.Sent * uint64(b.length)
 	}
 	s.LastSent, s.LastReceived = instant(lastSent), instant(lastReceived)
-	for _, slot := range b.slots {
+	for i := range b.slots.Len() {
+		slot := b.slots.At(i)
 		w := slot.State.Load()
 		switch kind(w) {
 		case layout.QueueFree:
