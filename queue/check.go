@@ -96,9 +96,10 @@ func (b *body) checkState(i, w, meta uint64, current func(layout.Owner) (current
 // 20 faults, each with shm.ErrCorrupt. It changes nothing, and may be called while the
 // queue is in use. Cost: a look at every slot.
 func (q *Queue[T]) Check() error {
-	if err := q.enter("check"); err != nil {
-		return err
+	if err := q.enter(); err != nil {
+		return q.fail("check", err)
 	}
+	defer q.leave()
 	return q.fail("check", q.check(q.table.Current))
 }
 
@@ -108,9 +109,10 @@ func (q *Queue[T]) Check() error {
 // find is returned, and one that cannot be right is dropped. It returns what Check says
 // then.
 func (q *Queue[T]) Repair() error {
-	if err := q.enter("repair"); err != nil {
-		return err
+	if err := q.enter(); err != nil {
+		return q.fail("repair", err)
 	}
+	defer q.leave()
 	q.table.SettleAll()
 	err := q.table.Exclusive(func() error {
 		for i := range q.slots.Len() {

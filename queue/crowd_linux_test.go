@@ -18,10 +18,10 @@ import (
 // tail of a full queue runs laps ahead and the head has gaps to leap over, while others
 // are faster all the time. None of that is damage, and every message comes once.
 func TestCrowd(t *testing.T) {
-	const each = 50_000
-	for _, c := range []struct{ slots, held int }{{4, 1}, {64, 16}, {1024, 100}, {8192, 16}, {8192, 500}} {
+	for _, c := range []struct{ slots, held, each int }{{4, 1, 5_000}, {64, 16, 10_000}, {8192, 16, 50_000}, {8192, 500, 50_000}} {
 		t.Run(fmt.Sprint(c.slots, "slots", c.held, "held"), func(t *testing.T) {
 			defer queue.Remove("crowd")
+			each := c.each
 			open := func() *queue.Queue[int64] {
 				return got(queue.OpenOrCreate[int64]("crowd", &queue.Options{Slots: c.slots}))(t)
 			}

@@ -121,6 +121,17 @@
 //	              free           that claim is done; likewise
 //	Close         as Cancel and Nack for all that it has, without returning; then as burial
 //
+// # Closing
+//
+// To count who is inside would cost as much as a third of the work: each count is a
+// locked instruction, which lets nothing behind it begin. Instead the operations work in
+// an alias, a second mapping of the object, and Close replaces that by private memory that
+// is zero, in one step. Whoever is at work meets zeros from then on: no message, no claim
+// and no slot in hand, so that no compare-and-swap on the state of one succeeds; and the
+// number of slots is 0, by which a claim of a slot, or a message taken, is known to be
+// void. Close then gives back, in the object's own mapping, what the process had. Only who
+// waits, or needs the member table, is counted and waited for.
+//
 // # Cost
 //
 // Sending, receiving and acknowledging make no system call and no allocation as long as

@@ -68,7 +68,9 @@ func (b *body) publish(self layout.Owner, pos uint64, n int, flags uint64) error
 		return b.corrupt(pos, "state is %#x, of what we had claimed", s.State.Load())
 	}
 	b.mark(pos)
-	s.State.Store(ready(pos) | layout.QueueMarked | flags)
+	if !s.State.CompareAndSwap(claimed(self)|layout.QueuePassed, ready(pos)|layout.QueueMarked|flags) {
+		return b.corrupt(pos, "state is %#x, of what we had claimed", s.State.Load()) // or it is blank now
+	}
 	return nil
 }
 

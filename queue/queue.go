@@ -1,9 +1,11 @@
 package queue
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"math"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -49,7 +51,9 @@ type Options struct {
 
 // Queue is an open queue. Its methods may be called by any goroutine.
 type Queue[T any] struct {
-	*body
+	*body         // in an alias of the object's mapping: see the package comment on closing
+	base    *body // in the mapping itself, for deaths and for Close
+	alias   *object.Alias
 	table   *member.Table
 	self    layout.Owner
 	row     *layout.QueueRow // our counters
@@ -57,7 +61,7 @@ type Queue[T any] struct {
 	places  []T // of the slices in the slots, if T is []byte
 	spin    struct{ send, receive park.Spinner }
 
-	users  atomic.Int64  // goroutines inside; negative when closing
+	users  atomic.Int64  // goroutines that wait or look around; negative when closing
 	looks  atomic.Uint32 // messages taken, and looks at a full queue
 	clock  atomic.Uint64 // a recent time, nanoseconds since 1970
 	stamp  atomic.Bool   // the next message is to be stamped
@@ -166,11 +170,20 @@ func spec[T any](o *Options) (s object.Spec, err error) {
 func open[T any](obj *object.Object) (*Queue[T], error) {
 	q := &Queue[T]{}
 	fail := func(err error) (*Queue[T], error) {
+		if q.alias != nil {
+			q.alias.Unmap()
+		}
 		obj.Segment.Close()
 		return nil, port.Fail("open", obj.Name, err)
 	}
 	var err error
-	if q.body, err = find(obj, obj.Segment.Bytes()); err != nil {
+	if q.base, err = find(obj, obj.Segment.Bytes()); err != nil {
+		return fail(err)
+	}
+	if q.alias, err = obj.Alias(); err != nil {
+		return fail(err)
+	}
+	if q.body, err = find(obj, q.alias.Bytes()); err != nil {
 		return fail(err)
 	}
 	typ, err := obj.Schema()
@@ -183,7 +196,7 @@ func open[T any](obj *object.Object) (*Queue[T], error) {
 	if q.payload.Untyped() {
 		q.places = make([]T, q.slots.Len())
 	}
-	if q.table, err = obj.Join(member.Options{Repair: q.bury}); err != nil {
+	if q.table, err = obj.Join(member.Options{Repair: q.base.bury}); err != nil {
 		return fail(err)
 	}
 	if n := q.table.Slots(); n != len(q.rows) {
@@ -205,30 +218,45 @@ func (q *Queue[T]) Slots() int { return q.slots.Len() }
 // MaxMessage returns the length of the longest message in bytes.
 func (q *Queue[T]) MaxMessage() int { return q.max }
 
-// enter begins an operation; leave ends it.
-func (q *Queue[T]) enter(op string) error {
+// enter begins something that Close waits for: a wait, or what needs the member table.
+// leave ends it.
+func (q *Queue[T]) enter() error {
 	if q.users.Add(1) > 0 {
 		return nil
 	}
 	q.users.Add(-1)
-	return port.Fail(op, q.object.Name, shm.ErrClosed)
+	return shm.ErrClosed
 }
 
 func (q *Queue[T]) leave() { q.users.Add(-1) }
 
-// closing reports whether somebody wants to close the queue: who waits gives up.
+// closing reports whether somebody has begun to close the queue: who waits gives up.
 func (q *Queue[T]) closing() bool { return q.users.Load() < 0 }
 
-// fail leaves with an error, if it is one.
+// settle buries the dead, if nobody closes the queue.
+func (q *Queue[T]) settle() (died bool) {
+	if q.enter() != nil {
+		return false
+	}
+	defer q.leave()
+	return q.table.SettleAll()
+}
+
+// fail makes err, if it is one, the error of an operation. While the queue is being
+// closed any may come of what is found in the memory, and means just that.
 func (q *Queue[T]) fail(op string, err error) error {
-	q.leave()
+	if err != nil && q.closing() {
+		err = shm.ErrClosed
+	}
 	return port.Fail(op, q.object.Name, err)
 }
 
 // Close ends the use of the queue in this process. Who waits returns with
-// shm.ErrClosed. Messages that have been received and not acknowledged go back to
-// the others, and open loans are cancelled: neither must be touched any more. The
-// queue stays, with all that is in it. Closing again does nothing.
+// shm.ErrClosed, and so do calls that are under way, unless what they do has been done.
+// Messages that have been received and not acknowledged go back to the others, and open
+// loans are cancelled; what this process still has of either is memory of its own, until
+// the garbage collector has taken the queue, its messages and its loans. The queue
+// stays, with all that is in it. Closing again does nothing.
 func (q *Queue[T]) Close() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -238,34 +266,51 @@ func (q *Queue[T]) Close() error {
 	q.closed = true
 	q.users.Add(math.MinInt64)
 	for pause := 10 * time.Microsecond; q.users.Load() != math.MinInt64; pause = min(2*pause, time.Millisecond) {
-		(*place)(q.control).Recheck() // somebody may be just about to sleep
+		(*place)(q.base.control).Recheck() // somebody may be just about to sleep
 		time.Sleep(pause)
 	}
-	q.giveUp()
-	// Wake-ups that were meant for us are for the others.
-	(*place)(q.control).Recheck()
+	err := q.alias.Blank() // from here on nobody in this process changes the queue but we
+	if err == nil {
+		runtime.AddCleanup(q, func(a *object.Alias) { a.Unmap() }, q.alias)
+	}
+	q.base.giveUp(q.self)
+	// Wake-ups that were meant for us are for the others, and some may not have been sent.
+	q.base.reopen()
+	(*place)(q.base.control).Recheck()
 	q.table.Leave()
-	return q.object.Segment.Close()
+	return errors.Join(port.Fail("close", q.object.Name, err), q.object.Segment.Close())
 }
 
-// giveUp gives back all that this process has.
-// Preconditions: nobody else in it is at work.
-func (q *Queue[T]) giveUp() {
-	for i := range q.slots.Len() {
-		s := q.slots.At(i)
+// blank reports whether Close has taken the shared memory away: what comes before this
+// in the program has been done to the queue if it says no. The number of slots never
+// changes otherwise. On x86 locked instructions, and with arm64's release-acquire ones,
+// no load is done before what precedes it.
+func (b *body) blank() bool { return atomic.LoadUint64(&b.control.Slots) == 0 }
+
+// giveUp gives back all that a member has.
+// Preconditions: nobody else of its process is at work.
+func (b *body) giveUp(self layout.Owner) {
+	row := &b.rows[self.Slot()]
+	for i := range b.slots.Len() {
+		s := b.slots.At(i)
 		w := s.State.Load()
-		for ; ownedBy(w, q.self) && kind(w) == layout.QueueClaimed; w = s.State.Load() {
-			if s.State.CompareAndSwap(w, free(s.Position.Load()+1)) { // else a consumer has passed it
-				q.reopen()
+		for ; ownedBy(w, self) && kind(w) == layout.QueueClaimed; w = s.State.Load() {
+			pos := s.Position.Load()
+			if pos&b.mask != uint64(i) {
+				pos = uint64(i) // it has not been written yet
+			}
+			b.unmark(pos)
+			if s.State.CompareAndSwap(w, free(pos+1)) { // else a consumer has passed it
+				b.reopen()
 			}
 		}
-		if ownedBy(w, q.self) {
+		if ownedBy(w, self) && kind(w) == layout.QueueTaken {
 			pos := s.Position.Load()
-			if pos&q.mask != uint64(i) {
+			if pos&b.mask != uint64(i) {
 				continue // damaged: what is left over is taken back as from the dead
 			}
-			q.row.Nacked.Add(1)
-			q.giveBack(pos, w)
+			row.Nacked.Add(1)
+			b.giveBack(pos, w)
 		}
 	}
 }

@@ -3,10 +3,12 @@ package queue
 import (
 	"context"
 	"iter"
+	"runtime"
 	"time"
 
 	"github.com/seed-247006a4/shoal/internal/lane"
 	"github.com/seed-247006a4/shoal/internal/layout"
+	"github.com/seed-247006a4/shoal/shm"
 )
 
 // Message is a message that this process has received. No other consumer gets it until
@@ -30,15 +32,15 @@ type Message[T any] struct {
 //
 // Cost of Receive and Ack together, with messages there: eight locked instructions.
 func (q *Queue[T]) Receive(ctx context.Context) (m Message[T], err error) {
-	if err := q.enter("receive from"); err != nil {
-		return m, err
-	}
 	err = q.receive(ctx, &m)
 	return m, q.fail("receive from", err)
 }
 
 // receive waits for a message.
 func (q *Queue[T]) receive(ctx context.Context, m *Message[T]) error {
+	if q.closing() {
+		return shm.ErrClosed
+	}
 	pos, w, ok, err := q.takeSoon()
 	if !ok && err == nil {
 		pos, w, err = q.awaitMessage(ctx)
@@ -46,8 +48,7 @@ func (q *Queue[T]) receive(ctx context.Context, m *Message[T]) error {
 	if err != nil {
 		return err
 	}
-	q.hand(m, pos, w)
-	return nil
+	return q.hand(m, pos, w)
 }
 
 // takeSoon takes the first message, also if it comes a moment later. While it waits for
@@ -80,29 +81,26 @@ func (q *Queue[T]) nothingYet() (head uint64, nothing bool) {
 
 // TryReceive is Receive that never waits: ok reports whether there was a message.
 func (q *Queue[T]) TryReceive() (m Message[T], ok bool, err error) {
-	if err := q.enter("receive from"); err != nil {
-		return m, false, err
+	if q.closing() {
+		return m, false, q.fail("receive from", shm.ErrClosed)
 	}
 	pos, w, ok, err := q.take(q.self)
 	if !ok && err == nil {
 		q.clock.Store(now())
-		if q.table.SettleAll() {
+		if q.settle() {
 			pos, w, ok, err = q.take(q.self)
 		}
 	}
 	if ok {
-		q.hand(&m, pos, w)
+		err = q.hand(&m, pos, w)
 	}
-	return m, ok, q.fail("receive from", err)
+	return m, ok && err == nil, q.fail("receive from", err)
 }
 
 // ReceiveBatch waits for a message, as Receive does, and takes as many as are there, at
 // most len(ms). It returns how many: at least one, unless there is an error or ms is
 // empty. Other consumers get none of them meanwhile, so take few if each takes long.
 func (q *Queue[T]) ReceiveBatch(ctx context.Context, ms []Message[T]) (n int, err error) {
-	if err := q.enter("receive from"); err != nil {
-		return 0, err
-	}
 	if len(ms) > 0 {
 		if err := q.receive(ctx, &ms[0]); err != nil {
 			return 0, q.fail("receive from", err)
@@ -113,10 +111,11 @@ func (q *Queue[T]) ReceiveBatch(ctx context.Context, ms []Message[T]) (n int, er
 				break // an error comes again
 			}
 			q.prefetch(pos)
-			q.hand(&ms[n], pos, w)
+			if q.hand(&ms[n], pos, w) != nil {
+				break // likewise
+			}
 		}
 	}
-	q.leave()
 	return n, nil
 }
 
@@ -124,8 +123,9 @@ func (q *Queue[T]) ReceiveBatch(ctx context.Context, ms []Message[T]) (n int, er
 // without a wait.
 const clockEvery = 16
 
-// hand makes what has been taken a message for the caller.
-func (q *Queue[T]) hand(m *Message[T], pos, w uint64) {
+// hand makes what has been taken a message for the caller, unless the queue has been
+// closed.
+func (q *Queue[T]) hand(m *Message[T], pos, w uint64) error {
 	s := q.slot(pos)
 	if w&layout.QueueStamped != 0 {
 		lane.Sample(&q.control.Latency, s.Stamp.Load())
@@ -133,7 +133,7 @@ func (q *Queue[T]) hand(m *Message[T], pos, w uint64) {
 	if n := q.looks.Add(1); n%clockEvery == 0 {
 		q.clock.Store(now())
 		if n%stampEvery < clockEvery {
-			q.table.SettleAll()
+			q.settle()
 		}
 	}
 	s.Stamp.Release(q.clock.Load())
@@ -144,10 +144,19 @@ func (q *Queue[T]) hand(m *Message[T], pos, w uint64) {
 	}
 	m.Value = q.payload.InPlace(q.message(pos, n), q.room(pos))
 	m.Deliveries, m.queue, m.pos = int(meta>>32), q, pos
+	if q.blank() {
+		*m = Message[T]{}
+		return shm.ErrClosed // it has gone back to the others
+	}
+	return nil
 }
 
 // awaitMessage waits for a message, and takes it.
 func (q *Queue[T]) awaitMessage(ctx context.Context) (pos, w uint64, err error) {
+	if err := q.enter(); err != nil {
+		return 0, 0, err
+	}
+	defer q.leave()
 	ok := false
 	ready := func() bool {
 		pos, w, ok, err = q.take(q.self)
@@ -184,14 +193,11 @@ func (m *Message[T]) held() bool {
 // been acknowledged or given back before, the error is ErrNotHeld.
 func (m Message[T]) Ack() error {
 	q := m.queue
-	if err := q.enter("acknowledge to"); err != nil {
-		return err
-	}
 	if !m.ack() {
 		return q.fail("acknowledge to", ErrNotHeld)
 	}
 	q.row.Acked.Add(1)
-	q.leave()
+	runtime.KeepAlive(q) // whose memory goes when nobody knows it any more
 	return nil
 }
 
@@ -207,9 +213,6 @@ func (m *Message[T]) ack() bool {
 // AckBatch acknowledges messages of this queue together. It returns how many it has: all,
 // or those before one that is not held any more.
 func (q *Queue[T]) AckBatch(ms []Message[T]) (n int, err error) {
-	if err := q.enter("acknowledge to"); err != nil {
-		return 0, err
-	}
 	for n < len(ms) && err == nil {
 		if ms[n].queue != q || !ms[n].ack() {
 			err = ErrNotHeld
@@ -228,9 +231,6 @@ func (q *Queue[T]) AckBatch(ms []Message[T]) (n int, err error) {
 // error is ErrNotHeld.
 func (m Message[T]) Nack() error {
 	q := m.queue
-	if err := q.enter("give back to"); err != nil {
-		return err
-	}
 	// Ours alone, whoever else calls.
 	returning := taken(q.self) | layout.QueueReturning
 	if !m.held() || !q.slot(m.pos).State.CompareAndSwap(taken(q.self), returning) {
@@ -239,7 +239,7 @@ func (m Message[T]) Nack() error {
 	q.giveBack(m.pos, returning)
 	q.wake(&q.control.Items)
 	q.row.Nacked.Add(1)
-	q.leave()
+	runtime.KeepAlive(q)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/seed-247006a4/shoal/internal/layout"
@@ -17,9 +18,6 @@ import (
 //
 // Cost, with room: six locked instructions and the copy.
 func (q *Queue[T]) Send(ctx context.Context, v T) error {
-	if err := q.enter("send to"); err != nil {
-		return err
-	}
 	return q.fail("send to", q.send(ctx, q.payload.Bytes(&v)))
 }
 
@@ -39,9 +37,6 @@ func (q *Queue[T]) send(ctx context.Context, p []byte) error {
 // TrySend is Send that never waits: it reports whether there was room. The places of
 // loans, and of others' sends that are under way, count as taken.
 func (q *Queue[T]) TrySend(v T) (bool, error) {
-	if err := q.enter("send to"); err != nil {
-		return false, err
-	}
 	p := q.payload.Bytes(&v)
 	pos, ok, err := q.tryReserve(len(p))
 	if !ok || err != nil {
@@ -52,7 +47,6 @@ func (q *Queue[T]) TrySend(v T) (bool, error) {
 		return false, q.fail("send to", err)
 	}
 	q.count(1, len(p))
-	q.leave()
 	return true, nil
 }
 
@@ -61,9 +55,6 @@ func (q *Queue[T]) TrySend(v T) (bool, error) {
 // than all only with an error: that of ctx, which ended a wait for room, or
 // ErrTooLarge.
 func (q *Queue[T]) SendBatch(ctx context.Context, vs []T) (sent int, err error) {
-	if err := q.enter("send to"); err != nil {
-		return 0, err
-	}
 	bytes := 0
 	for i := range vs {
 		p := q.payload.Bytes(&vs[i])
@@ -99,15 +90,25 @@ func (q *Queue[T]) reserve(ctx context.Context, n int) (pos uint64, err error) {
 	if err := q.fits(n); err != nil {
 		return 0, err
 	}
-	pos, ok, err := q.claim(q.self, near)
-	if ok || err != nil {
-		return pos, err
+	if q.closing() {
+		return 0, shm.ErrClosed
 	}
-	return q.await(ctx)
+	pos, ok, err := q.claim(q.self, near)
+	if !ok && err == nil {
+		pos, err = q.await(ctx)
+	}
+	if err == nil && q.blank() {
+		err = shm.ErrClosed // what we have claimed is nothing
+	}
+	return pos, err
 }
 
 // await waits for a free slot, and claims it.
 func (q *Queue[T]) await(ctx context.Context) (pos uint64, err error) {
+	if err := q.enter(); err != nil {
+		return 0, err
+	}
+	defer q.leave()
 	q.wasFull()
 	began := time.Now()
 	ok := false
@@ -156,13 +157,24 @@ func (q *Queue[T]) tryReserve(n int) (pos uint64, ok bool, err error) {
 	if err := q.fits(n); err != nil {
 		return 0, false, err
 	}
-	if pos, ok, err = q.claim(q.self, near); ok || err != nil {
-		return pos, ok, err
+	if q.closing() {
+		return 0, false, shm.ErrClosed
 	}
+	if pos, ok, err = q.claim(q.self, near); !ok && err == nil {
+		pos, ok, err = q.tryAny()
+	}
+	if err == nil && q.blank() {
+		ok, err = false, shm.ErrClosed // what we have claimed, or not, is nothing
+	}
+	return pos, ok, err
+}
+
+// tryAny looks for a free slot where it is not expected.
+func (q *Queue[T]) tryAny() (pos uint64, ok bool, err error) {
 	if !q.full() || q.looks.Add(1)%fullLooks == 0 {
 		pos, ok, err = q.claimAny(q.self)
 	}
-	if !ok && err == nil && q.table.SettleAll() {
+	if !ok && err == nil && q.settle() {
 		pos, ok, err = q.claimAny(q.self)
 	}
 	if !ok && err == nil {
@@ -202,7 +214,7 @@ func (q *Queue[T]) sample(pos uint64) {
 	if used := min(pos+1-min(head, pos), q.mask+1); used > c.HighWater.Load() {
 		raise(&c.HighWater, used)
 	}
-	q.table.SettleAll()
+	q.settle()
 }
 
 // count counts n messages.
@@ -211,6 +223,7 @@ func (q *Queue[T]) count(n, bytes int) {
 	if q.length < 0 {
 		q.row.SentBytes.Add(uint64(bytes))
 	}
+	runtime.KeepAlive(q) // whose memory goes when nobody knows it any more
 }
 
 // Loan is a slot for one message, to be filled where it lies. Nobody sees it before
@@ -243,16 +256,11 @@ func (q *Queue[T]) LoanBytes(ctx context.Context, n int) (Loan[T], error) {
 }
 
 func (q *Queue[T]) lend(ctx context.Context, n int) (Loan[T], error) {
-	if err := q.enter("lend from"); err != nil {
-		return Loan[T]{}, err
-	}
 	pos, err := q.reserve(ctx, n)
 	if err != nil {
 		return Loan[T]{}, q.fail("lend from", err)
 	}
-	l := Loan[T]{Value: q.payload.InPlace(q.message(pos, n), q.room(pos)), queue: q, pos: pos}
-	q.leave()
-	return l, nil
+	return Loan[T]{Value: q.payload.InPlace(q.message(pos, n), q.room(pos)), queue: q, pos: pos}, nil
 }
 
 // room is where the slice in a slot stands, if T is []byte.
@@ -273,9 +281,6 @@ func (l *Loan[T]) open() bool {
 // Commit sends the message. Afterwards, or after Cancel, the error is ErrNotHeld.
 func (l Loan[T]) Commit() error {
 	q := l.queue
-	if err := q.enter("commit to"); err != nil {
-		return err
-	}
 	if !l.open() {
 		return q.fail("commit to", ErrNotHeld)
 	}
@@ -290,7 +295,6 @@ func (l Loan[T]) Commit() error {
 		return q.fail("commit to", err)
 	}
 	q.count(1, n)
-	q.leave()
 	return nil
 }
 
@@ -298,14 +302,10 @@ func (l Loan[T]) Commit() error {
 // but return ErrNotHeld, so it may be deferred.
 func (l Loan[T]) Cancel() error {
 	q := l.queue
-	if err := q.enter("cancel a loan from"); err != nil {
-		return err
-	}
 	s := q.slot(l.pos)
 	for w := s.State.Load(); l.open(); w = s.State.Load() {
 		if s.State.CompareAndSwap(w, free(l.pos+1)) { // else a consumer has passed it
 			q.freed()
-			q.leave()
 			return nil
 		}
 	}

@@ -127,7 +127,7 @@ func holding(slot *layout.QueueSlot, w uint64, report *member.Report) Holding {
 // with one another. After Close they are zero. Cost: a look at every slot, and some
 // system calls.
 func (q *Queue[T]) Stats() Stats {
-	if q.enter("") != nil {
+	if q.enter() != nil {
 		return Stats{}
 	}
 	defer q.leave()

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"github.com/seed-247006a4/shoal/internal/layout"
@@ -35,6 +36,7 @@ func (q *Queue[T]) wake(w *mem.Uint32) {
 	if w.Load()&sleeps != 0 {
 		q.rouse(w)
 	}
+	runtime.KeepAlive(q) // as in count
 }
 
 func (q *Queue[T]) rouse(w *mem.Uint32) {
