@@ -122,7 +122,7 @@ func (r *receiver) next(ctx context.Context, wait bool) (p []byte, ok bool, err 
 		case ok:
 			return nil, false, fmt.Errorf("record of %d bytes at position %d, want %d: %w", len(p), r.lane.Position(), r.fixed, shm.ErrCorrupt)
 		case !wait:
-			r.lane.Rest()
+			r.lane.Rest(false)
 			return nil, false, nil
 		}
 		if err := r.await(ctx); err != nil {
@@ -140,7 +140,7 @@ func (r *receiver) await(ctx context.Context) error {
 		return nil
 	}
 	began := time.Now()
-	r.lane.Rest()
+	r.lane.Rest(true)
 	lost, err := r.port.Sleep(ctx, func() bool { return r.lane.ReadyAsleep() || r.port.Closing() })
 	if lost {
 		r.port.LostWake(&r.cursor.LostWakes)
@@ -159,6 +159,6 @@ func (r *receiver) close() {
 	if !r.port.Shut() {
 		return
 	}
-	r.lane.Rest()
+	r.lane.Rest(true)
 	port.GiveBack(r.body.table, &r.cursor.Owner)
 }

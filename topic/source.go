@@ -101,11 +101,11 @@ func (s *source) release() {
 	s.cursor.Bytes.Release(s.bytes)
 }
 
-// rest tells a publisher who sleeps how far it is, before it sleeps itself.
-func (s *source) rest() {
+// rest tells a publisher who sleeps how far it is; see lane.Reader.Rest.
+func (s *source) rest(sleeps bool) {
 	if s.in != nil {
-		s.in.Rest()
-	} else if s.messages != 0 {
+		s.in.Rest(sleeps)
+	} else if sleeps && s.messages != 0 {
 		s.cursor.Active.Release(uint64(time.Now().UnixNano()))
 	}
 }

@@ -256,7 +256,7 @@ func (s *Subscription[T]) next(ctx context.Context, wait bool) (p []byte, ok boo
 			return p, ok, err
 		}
 		if !wait {
-			s.rest()
+			s.rest(false)
 			return nil, false, nil
 		}
 		if err := s.await(ctx); err != nil {
@@ -341,10 +341,11 @@ func (s *Subscription[T]) releaseAll() {
 	}
 }
 
-// rest tells publishers who sleep how far it is.
-func (s *Subscription[T]) rest() {
+// rest tells publishers who sleep how far it is, after a look in vain, or before it
+// sleeps itself.
+func (s *Subscription[T]) rest(sleeps bool) {
 	for i := range s.topic.usedLanes() {
-		s.sources[i].rest()
+		s.sources[i].rest(sleeps)
 	}
 }
 
@@ -364,7 +365,7 @@ func (s *Subscription[T]) await(ctx context.Context) error {
 		return nil
 	}
 	began := time.Now()
-	s.rest()
+	s.rest(true)
 	lost, err := s.port.Sleep(ctx, s.ready)
 	if lost {
 		s.port.LostWake(&s.row.LostWakes)
@@ -391,6 +392,6 @@ func (s *Subscription[T]) close() {
 	if !s.port.Shut() {
 		return
 	}
-	s.rest()
+	s.rest(true)
 	s.topic.quit(s.place)
 }

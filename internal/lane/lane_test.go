@@ -102,7 +102,7 @@ func TestConcurrent(t *testing.T) {
 			return
 		}
 		if !ok {
-			r.Rest()
+			r.Rest(true)
 			runtime.Gosched()
 			continue
 		}

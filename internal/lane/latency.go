@@ -58,12 +58,14 @@ func ReadLatency(from *layout.Latency) (l Latency) {
 	return l
 }
 
-// Sample counts a record with that stamp, received now. A clock that was set back
-// in between spoils no more than one sample.
-func Sample(in *layout.Latency, stamp uint64) {
-	if t := now(); stamp != 0 && stamp <= t {
-		in.Buckets[bucket(t-stamp)].Add(1)
+// Sample counts a record with that stamp, received now, and returns when that is. A
+// clock that was set back in between spoils no more than one sample.
+func Sample(in *layout.Latency, stamp uint64) (at uint64) {
+	at = now()
+	if stamp != 0 && stamp <= at {
+		in.Buckets[bucket(at-stamp)].Add(1)
 	}
+	return at
 }
 
 func bucket(ns uint64) int {

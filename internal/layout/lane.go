@@ -93,7 +93,7 @@ type Lane struct {
 	Wakes     mem.Uint64 // times that sleeping readers were woken
 	LostWakes mem.Uint64 // sleeps of the writer that ended by time although there was room
 	Repairs   mem.Uint64 // times that it was taken over from a dead writer
-	Active    mem.Uint64 // last message, nanoseconds since 1970
+	Active    mem.Uint64 // a time shortly before or after the last message, nanoseconds since 1970
 	_         [4]uint64
 	Marks     [Marks]Mark
 	Data      eventCount
@@ -132,7 +132,7 @@ type Cursor struct {
 	Wakes     mem.Uint64 // times that a sleeping writer was woken
 	LostWakes mem.Uint64 // sleeps of the reader that ended by time although there was something
 	Repairs   mem.Uint64 // times that it was taken over from a dead reader
-	Active    mem.Uint64 // last message, nanoseconds since 1970
+	Active    mem.Uint64 // a time shortly before or after the last message, nanoseconds since 1970
 	_         [4]uint64
 }
 
