@@ -15,6 +15,7 @@
  *	struct shoal_mutex      a lock between processes
  *	struct shoal_event      a flag to wait for
  *	struct shoal_semaphore  a number, or permits, to wait for
+ *	struct shoal_ring       records from one writer to one reader
  *	struct shoal_segment    memory of your own, with struct shoal_members in it
  *
  * The same objects are used by Go programs (module github.com/seed-247006a4/shoal)
@@ -81,7 +82,7 @@
  *	Members        who takes part, and who has died
  *	Spinning, Waiting, Event count
  *	Objects        header, member table, body
- *	Mutex, Event, Semaphore
+ *	Mutex, Event, Semaphore, Ring
  *
  * Names that end in an underscore are not for programs. SHOAL_SLOW_ marks slow paths:
  * functions of their own, so that fast ones stay small where they are inlined.
@@ -315,6 +316,64 @@ struct shoal_format_event {
 #define SHOAL_SEMAPHORE_MAX 2147483646u
 #define SHOAL_SEMAPHORE_MAX_PERMITS 4096u
 
+/* The lane of a ring: a log of records in a power of two of bytes. */
+struct shoal_format_mark {
+	uint64_t position; /* where a record begins, or the end */
+	uint64_t number;   /* records that lie before it */
+};
+
+#define SHOAL_MARKS 16
+
+struct shoal_format_lane {
+	uint64_t owner; /* the writer's; all of this line and the marks are */
+	uint64_t claim; /* what lies a lane's size below may be overwritten */
+	uint64_t marked;
+	uint64_t messages, bytes, full, blocked, high_water, wakes, lost_wakes, repairs, active;
+	uint64_t unused[4];
+	struct shoal_format_mark marks[SHOAL_MARKS];
+	uint32_t data;  /* event count: readers sleep here */
+	uint32_t hurry; /* the reader's: fences may be left out */
+	unsigned char unused1[SHOAL_LINE - 8];
+	uint32_t space; /* event count: the writer sleeps here */
+	unsigned char unused2[SHOAL_LINE - 4];
+};
+
+struct shoal_format_cursor {
+	uint64_t owner;    /* the reader's, as all of this */
+	uint64_t position; /* all below has been released */
+	uint64_t flags;
+	uint64_t messages, bytes, missed, lapped, blocked, wakes, lost_wakes, repairs, active;
+	uint64_t unused[4];
+};
+
+#define SHOAL_LATENCY_BUCKETS 128
+
+struct shoal_format_latency {
+	uint32_t buckets[SHOAL_LATENCY_BUCKETS];
+};
+
+struct shoal_format_ring {
+	uint64_t size; /* bytes of data, which follow */
+	unsigned char unused[SHOAL_LINE - 8];
+	struct shoal_format_lane lane;
+	struct shoal_format_cursor cursor;
+	struct shoal_format_latency latency;
+	unsigned char unused1[SHOAL_LINE];
+};
+
+/* Headers of records: flags and the length of the payload. */
+#define SHOAL_RECORD_THERE (UINT64_C(1) << 63)
+#define SHOAL_RECORD_PAD (UINT64_C(1) << 62)
+#define SHOAL_RECORD_STAMP (UINT64_C(1) << 61)
+#define SHOAL_RECORD_LENGTH UINT64_C(0xffffffff)
+#define SHOAL_RECORD_HEADER 8
+#define SHOAL_RECORD_STAMP_SIZE 8
+
+/* Bytes of data that a ring can have, powers of two. */
+#define SHOAL_RING_SIZE_MIN UINT64_C(4096)
+#define SHOAL_RING_SIZE_MAX UINT64_C(4294967296)
+#define SHOAL_RING_SIZE_DEFAULT UINT64_C(1048576)
+
 /* The longest name of an object, and the longest text of a type, in bytes. */
 #define SHOAL_NAME_MAX 200
 #define SHOAL_SCHEMA_MAX 65536
@@ -368,6 +427,46 @@ SHOAL_SIZE_(event, 64);
 SHOAL_AT_(event, magic, 0);
 SHOAL_AT_(event, config, 4);
 SHOAL_AT_(event, state, 8);
+SHOAL_SIZE_(mark, 16);
+SHOAL_AT_(mark, position, 0);
+SHOAL_AT_(mark, number, 8);
+SHOAL_SIZE_(lane, 640);
+SHOAL_AT_(lane, owner, 0);
+SHOAL_AT_(lane, claim, 8);
+SHOAL_AT_(lane, marked, 16);
+SHOAL_AT_(lane, messages, 24);
+SHOAL_AT_(lane, bytes, 32);
+SHOAL_AT_(lane, full, 40);
+SHOAL_AT_(lane, blocked, 48);
+SHOAL_AT_(lane, high_water, 56);
+SHOAL_AT_(lane, wakes, 64);
+SHOAL_AT_(lane, lost_wakes, 72);
+SHOAL_AT_(lane, repairs, 80);
+SHOAL_AT_(lane, active, 88);
+SHOAL_AT_(lane, marks, 128);
+SHOAL_AT_(lane, data, 384);
+SHOAL_AT_(lane, hurry, 388);
+SHOAL_AT_(lane, space, 512);
+SHOAL_SIZE_(cursor, 128);
+SHOAL_AT_(cursor, owner, 0);
+SHOAL_AT_(cursor, position, 8);
+SHOAL_AT_(cursor, flags, 16);
+SHOAL_AT_(cursor, messages, 24);
+SHOAL_AT_(cursor, bytes, 32);
+SHOAL_AT_(cursor, missed, 40);
+SHOAL_AT_(cursor, lapped, 48);
+SHOAL_AT_(cursor, blocked, 56);
+SHOAL_AT_(cursor, wakes, 64);
+SHOAL_AT_(cursor, lost_wakes, 72);
+SHOAL_AT_(cursor, repairs, 80);
+SHOAL_AT_(cursor, active, 88);
+SHOAL_SIZE_(latency, 512);
+SHOAL_AT_(latency, buckets, 0);
+SHOAL_SIZE_(ring, 1536);
+SHOAL_AT_(ring, size, 0);
+SHOAL_AT_(ring, lane, 128);
+SHOAL_AT_(ring, cursor, 768);
+SHOAL_AT_(ring, latency, 896);
 
 /* The size of a member table of so many slots. */
 static inline uint64_t shoal_members_size_(uint64_t slots) { return 64 + slots * (8 + 64); }
@@ -1994,8 +2093,9 @@ static inline int shoal_members_stats(struct shoal_members *m, struct shoal_stat
 #define SHOAL_SPIN_FIRST_ 8000
 #define SHOAL_SPIN_MIN_ 1000
 #define SHOAL_SPIN_PROBE_ 16 /* spins of the least length for one of the greatest */
-#define SHOAL_BURST_FIRST_ 30
+#define SHOAL_BURST_FIRST_ 80 /* less takes the line away from a writer who is just filling it */
 #define SHOAL_BURST_MAX_ 1500
+#define SHOAL_QUICK_LOOKS_ 8 /* in short bursts, before the first look at the clock */
 
 /* What a handle has learned. Threads learn together. */
 struct shoal_spinner_ {
@@ -2042,12 +2142,14 @@ static inline uint32_t shoal_may_spin_(struct shoal_process_ *p, int64_t now)
 	return (uint32_t)(cpus > 0 ? cpus - 1 : 0);
 }
 
-SHOAL_SLOW_ bool shoal_spin_for_(struct shoal_process_ *p, struct shoal_spinner_ *s, int64_t start,
-                                 bool (*ready)(const void *), const void *argument)
+/* How many looks it took, or 0 if they were in vain. */
+SHOAL_SLOW_ uint32_t shoal_spin_for_(struct shoal_process_ *p, struct shoal_spinner_ *s, int64_t start,
+                                     bool (*ready)(const void *), const void *argument)
 {
 	int64_t budget = __atomic_load_n(&s->budget, __ATOMIC_RELAXED), burst = SHOAL_BURST_FIRST_, learned;
 	uint64_t rate = __atomic_load_n(&p->pauses, __ATOMIC_RELAXED);
-	bool probe, found = false;
+	uint32_t looks = 0;
+	bool probe, found;
 
 	if (budget == 0)
 		budget = SHOAL_SPIN_FIRST_;
@@ -2061,30 +2163,102 @@ SHOAL_SLOW_ bool shoal_spin_for_(struct shoal_process_ *p, struct shoal_spinner_
 		/* Bursts start short, for latency, and grow: long ones leave the line to the writer. */
 		shoal_pause_(((uint64_t)burst * rate >> 16) + 1);
 		found = ready(argument);
-		burst = burst + burst / 2 < SHOAL_BURST_MAX_ ? burst + burst / 2 : SHOAL_BURST_MAX_;
-	} while (!found && shoal_now_() - start < budget);
+		if (++looks >= SHOAL_QUICK_LOOKS_)
+			burst = burst + burst / 2 < SHOAL_BURST_MAX_ ? burst + burst / 2 : SHOAL_BURST_MAX_;
+	} while (!found && (looks < SHOAL_QUICK_LOOKS_ || shoal_now_() - start < budget));
 	if (found)
 		learned = budget + budget / 4 < SHOAL_SPIN_MAX_ ? budget + budget / 4 : SHOAL_SPIN_MAX_;
 	else
 		learned = !probe && budget / 2 > SHOAL_SPIN_MIN_ ? budget / 2 : SHOAL_SPIN_MIN_;
 	__atomic_store_n(&s->budget, learned, __ATOMIC_RELAXED);
-	return found;
+	return found ? looks : 0;
+}
+
+SHOAL_SLOW_ uint32_t shoal_spin_looks_(struct shoal_spinner_ *s, bool (*ready)(const void *), const void *argument)
+{
+	struct shoal_process_ *p = &shoal_this_process_;
+	int64_t now = shoal_now_();
+	uint32_t looks = 0;
+
+	if (__atomic_add_fetch(&p->spinning, 1, __ATOMIC_RELAXED) <= shoal_may_spin_(p, now))
+		looks = shoal_spin_for_(p, s, now, ready, argument);
+	__atomic_fetch_sub(&p->spinning, 1, __ATOMIC_RELAXED);
+	return looks;
 }
 
 /* Calls ready until it says true, or the time that is worth spending has passed. */
 static inline bool shoal_spin_(struct shoal_spinner_ *s, bool (*ready)(const void *), const void *argument)
 {
-	struct shoal_process_ *p = &shoal_this_process_;
-	int64_t now;
-	bool found = ready(argument);
+	return ready(argument) || shoal_spin_looks_(s, ready, argument) != 0;
+}
 
-	if (found)
+/* A spinner for who follows a stream and has seen all of it so far. A reader that is
+ * faster than its writer takes the line away from it for each record, and both go in
+ * lock-step. So who has run dry often, and found the next record after a look or two,
+ * backs off for some microseconds each time, and finds many. If that brings few it
+ * was wrong, and it takes twice as many short waits before it is tried again. */
+struct shoal_pacer_ {
+	struct shoal_spinner_ spinner;
+	uint64_t taken;  /* when it last ran dry */
+	uint32_t briefs; /* short waits, less four for each other; 0 when it has backed off */
+	uint32_t trust;  /* how many it takes to back off */
+	int64_t back;    /* nanoseconds for which it backs off; 0: not at all */
+};
+
+#define SHOAL_PACE_LOOKS_ 2  /* in a wait that counts as short, with one more for each record before it */
+#define SHOAL_PACE_DENSE_ 16 /* records behind a back-off that make it worthwhile */
+#define SHOAL_PACE_TRUST_MIN_ 16
+#define SHOAL_PACE_TRUST_MAX_ 4096
+#define SHOAL_PACE_BACK_MIN_ 1500 /* nanoseconds */
+#define SHOAL_PACE_BACK_MAX_ 6000
+
+static inline void shoal_pace_distrust_(struct shoal_pacer_ *f)
+{
+	f->trust = 2 * f->trust < SHOAL_PACE_TRUST_MAX_ ? 2 * f->trust : SHOAL_PACE_TRUST_MAX_;
+	f->back = 0;
+	f->briefs = 0;
+}
+
+/* shoal_spin_ for who has taken so much of the stream in all. */
+SHOAL_SLOW_ bool shoal_pace_(struct shoal_pacer_ *f, uint64_t taken, bool (*ready)(const void *), const void *argument)
+{
+	uint64_t run = taken - f->taken, looks;
+	bool first = f->briefs != 0;
+
+	f->taken = taken;
+	if (f->back != 0 && !first && run < SHOAL_PACE_DENSE_) {
+		shoal_pace_distrust_(f);
+	} else if (f->back != 0) {
+		shoal_pause_(((uint64_t)f->back * __atomic_load_n(&shoal_this_process_.pauses, __ATOMIC_RELAXED) >> 16) + 1);
+		if (ready(argument)) {
+			if (!first) {
+				f->back = 2 * f->back < SHOAL_PACE_BACK_MAX_ ? 2 * f->back : SHOAL_PACE_BACK_MAX_;
+				f->trust = SHOAL_PACE_TRUST_MIN_;
+			}
+			f->briefs = 0;
+			return true;
+		}
+		if (first)
+			shoal_pace_distrust_(f);
+		else /* the writer is late, but has been fast */
+			__atomic_store_n(&f->spinner.budget, SHOAL_SPIN_MAX_, __ATOMIC_RELAXED);
+	} else if (ready(argument)) {
 		return true;
-	now = shoal_now_();
-	if (__atomic_add_fetch(&p->spinning, 1, __ATOMIC_RELAXED) <= shoal_may_spin_(p, now))
-		found = shoal_spin_for_(p, s, now, ready, argument);
-	__atomic_fetch_sub(&p->spinning, 1, __ATOMIC_RELAXED);
-	return found;
+	}
+	looks = shoal_spin_looks_(&f->spinner, ready, argument);
+	if (f->trust < SHOAL_PACE_TRUST_MIN_)
+		f->trust = SHOAL_PACE_TRUST_MIN_;
+	if (looks == 0 || f->back != 0) {
+		f->briefs = 0;
+		f->back = 0;
+	} else if (looks > SHOAL_PACE_LOOKS_ + run) {
+		f->briefs -= f->briefs < 4 ? f->briefs : 4;
+	} else if (f->briefs < f->trust) {
+		f->briefs++;
+	} else {
+		f->back = SHOAL_PACE_BACK_MIN_;
+	}
+	return looks != 0;
 }
 
 /* ============================================================= Waiting ==
@@ -2129,6 +2303,7 @@ struct shoal_sleeper_ {
 	int64_t nap;
 	uint32_t changes;
 	bool dozed; /* the last sleep ended by time */
+	bool lost;  /* a wake-up has been lost, and counted in the object */
 	/* Whether who sleeps on the word should have been woken by now, given the word as
 	 * it is. NULL: as soon as it has changed. */
 	bool (*due)(uint32_t word);
@@ -2150,7 +2325,7 @@ static inline void shoal_sleeper_init_(struct shoal_sleeper_ *z, struct shoal_me
 	z->deadline = deadline;
 	z->nap = SHOAL_NAP_MIN_;
 	z->changes = 0;
-	z->dozed = false;
+	z->dozed = z->lost = false;
 	z->due = due;
 }
 
@@ -2245,8 +2420,10 @@ static inline void shoal_confirm_lost_(struct shoal_sleeper_ *z, uint32_t word)
 	do
 		r = shoal_futex_wait_(z->word, word, end < z->deadline ? end : z->deadline, 0);
 	while (r == -EINTR);
-	if (r == -ETIMEDOUT && end <= z->deadline)
+	if (r == -ETIMEDOUT && end <= z->deadline) {
 		shoal_add64_(&z->m->head->lost_wakes, 1);
+		z->lost = true;
+	}
 }
 
 /* Sleeps while the word is val, and nobody dies, joins or leaves. Returns 0 when
@@ -3698,6 +3875,1368 @@ static inline const char *shoal_semaphore_why(const struct shoal_semaphore *s) {
 static inline int shoal_semaphore_stats(struct shoal_semaphore *s, struct shoal_stats *stats)
 {
 	return shoal_members_stats(s->members, stats);
+}
+
+/* ================================================================ Ring ==
+ *
+ * Records from one writer to one reader, in order, each of them whole. The ports
+ * belong to processes until these close them or die; then the next one goes on where
+ * the last one was.
+ *
+ *	position, a multiple of 8
+ *	+--------+---------+--------+---------+---+
+ *	| header | payload | header | payload | 0 |    0 is the end
+ *	+--------+---------+--------+---------+---+
+ *
+ * The writer clears the header behind a record, fills the record, and stores its
+ * header last: that is the commit. What a survivor finds when it dies before, after
+ * each store, is an end, and no record. The reader stores its position when it has
+ * used a record: the next reader begins with what the dead one had not released.
+ *
+ * A writer here makes its fence at each commit and does not look at hurry. A reader
+ * sets it where records come densely, on x86-64: then it makes the barrier before it
+ * sleeps, as it does if a dead one has set it.
+ */
+
+/* How a ring is made. NULL or zeros are good defaults. */
+struct shoal_ring_options {
+	uint64_t size;         /* bytes: a power of two, SHOAL_RING_SIZE_MIN to _MAX; 0: SHOAL_RING_SIZE_DEFAULT */
+	unsigned mode;         /* 0: 0600. Both ends need to read and write */
+	const uint32_t *group; /* NULL: the creator's */
+	uint32_t members;      /* 0: SHOAL_DEFAULT_SLOTS */
+	const char *schema;    /* text of the type of the records; NULL: none, and opens any */
+};
+
+/* What the port that sends knows. */
+struct shoal_ring_sender_ {
+	bool open, lent;
+	uint64_t loan; /* bytes that were reserved */
+	uint64_t position, limit, mark;
+	uint64_t stamp; /* bytes of the next record's stamp: 0 or 8 */
+	uint64_t first, header; /* the run that is not committed; header 0: there is none */
+	uint64_t added, length, stamped, messages, bytes;
+	struct shoal_spinner_ spin;
+	uint64_t need; /* while it waits: how far it must come */
+	int room;      /* what the last look has found */
+};
+
+/* And the one that receives. */
+struct shoal_ring_receiver_ {
+	bool open;
+	bool hurried; /* the writer may have left out fences */
+	bool barrier; /* membarrier(2) works, and is worth it */
+	uint64_t position, next, told, sampled, length, messages, bytes;
+	struct shoal_pacer_ pacer;
+};
+
+/* An open ring. Each of its two ports serves one thread at a time. */
+struct shoal_ring {
+	struct shoal object;
+	struct shoal_format_ring *control;
+	unsigned char *data;
+	uint64_t size;
+	uint64_t limit; /* length of a record at most */
+	uint64_t fixed; /* exactly; UINT64_MAX if each has its own */
+	uint32_t closing;
+	struct shoal_ring_sender_ writer;
+	unsigned char unused[SHOAL_LINE]; /* two threads write at either side */
+	struct shoal_ring_receiver_ reader;
+};
+
+static inline uint64_t shoal_record_size_(uint64_t n) { return (n + 15) & ~UINT64_C(7); }
+
+static inline uint64_t *shoal_ring_word_(const struct shoal_ring *r, uint64_t position)
+{
+	return (uint64_t *)(void *)(r->data + (position & (r->size - 1)));
+}
+
+/* For counters that nobody else changes, and positions: what was done before is seen
+ * by who sees it. */
+static inline void shoal_release64_(uint64_t *w, uint64_t x)
+{
+	__atomic_store_n(w, x, __ATOMIC_RELEASE);
+	SHOAL_STORED_();
+}
+
+static inline void shoal_ring_count_(uint64_t *w, uint64_t d) { shoal_release64_(w, shoal_load64_(w) + d); }
+
+static inline uint64_t shoal_ring_now_(void) { return (uint64_t)shoal_clock_(SHOAL_CLOCK_REALTIME_); }
+
+/* What a header says. */
+struct shoal_record_ {
+	uint64_t length, next;
+	bool pad, stamp;
+};
+
+/* Bounds the header at a position; 0 is the end, and is not asked about here. */
+static inline int shoal_record_parse_(struct shoal_ring *r, uint64_t position, uint64_t header, struct shoal_record_ *p)
+{
+	const uint64_t known = SHOAL_RECORD_THERE | SHOAL_RECORD_PAD | SHOAL_RECORD_STAMP | SHOAL_RECORD_LENGTH;
+	uint64_t rest = r->size - (position & (r->size - 1)), size;
+
+	p->length = header & SHOAL_RECORD_LENGTH;
+	p->pad = (header & SHOAL_RECORD_PAD) != 0;
+	p->stamp = (header & SHOAL_RECORD_STAMP) != 0;
+	size = shoal_record_size_(p->length) + (p->stamp ? SHOAL_RECORD_STAMP_SIZE : 0);
+	p->next = position + (p->pad ? rest : size);
+	if ((header & SHOAL_RECORD_THERE) != 0 && (header & ~known) == 0) {
+		if (p->pad && !p->stamp && p->length == rest - SHOAL_RECORD_HEADER && rest < r->size / 2)
+			return 0;
+		if (!p->pad && p->length <= r->limit && size <= rest)
+			return 0;
+	}
+	return shoal_because_(&r->object.members, SHOAL_ECORRUPT, "at offset %llu of the lane (position %llu): header %#llx",
+	                      (unsigned long long)(position & (r->size - 1)), (unsigned long long)position,
+	                      (unsigned long long)header);
+}
+
+/* Walks to the end from a mark, and says where it is; never further than a lane. */
+static inline int shoal_ring_end_(struct shoal_ring *r, struct shoal_format_mark *at)
+{
+	uint64_t from = at->position, header;
+	struct shoal_record_ record;
+	int err;
+
+	while ((header = shoal_load64_(shoal_ring_word_(r, at->position))) != 0) { /* pairs with the store in commit */
+		err = shoal_record_parse_(r, at->position, header, &record);
+		if (err < 0)
+			return err;
+		at->position = record.next;
+		if (at->position - from > r->size)
+			return shoal_because_(&r->object.members, SHOAL_ECORRUPT, "no end within %llu bytes of position %llu",
+			                      (unsigned long long)r->size, (unsigned long long)from);
+		at->number += !record.pad;
+	}
+	return 0;
+}
+
+/* The last mark. It is whole unless 15 have been made since: then we look again. */
+static inline int shoal_ring_last_mark_(struct shoal_ring *r, struct shoal_format_mark *m)
+{
+	struct shoal_format_lane *lane = &r->control->lane;
+	struct shoal_format_mark *at;
+	uint64_t k;
+
+	do {
+		k = shoal_load64_(&lane->marked); /* pairs with the store in publish */
+		at = &lane->marks[k % SHOAL_MARKS];
+		m->position = shoal_load64_(&at->position);
+		m->number = shoal_load64_(&at->number);
+	} while (shoal_load64_(&lane->marked) - k > SHOAL_MARKS - 2);
+	if (m->position % 8 != 0)
+		return shoal_because_(&r->object.members, SHOAL_ECORRUPT,
+		                      "mark %llu at position %llu, which is not a multiple of 8", (unsigned long long)k,
+		                      (unsigned long long)m->position);
+	return 0;
+}
+
+static inline int shoal_ring_lane_check_(struct shoal_ring *r, uint64_t from)
+{
+	struct shoal_format_mark last, walk;
+	uint64_t before = shoal_load64_(&r->control->lane.claim), after;
+	int err = shoal_ring_last_mark_(r, &last);
+
+	if (err < 0)
+		return err;
+	after = shoal_load64_(&r->control->lane.claim);
+	if (from % 8 != 0 || (from > last.position ? from - last.position : last.position - from) > r->size ||
+	    before > last.position + r->size || after < last.position)
+		return shoal_because_(&r->object.members, SHOAL_ECORRUPT,
+		                      "positions: read from %llu, last mark at %llu, claimed %llu", (unsigned long long)from,
+		                      (unsigned long long)last.position, (unsigned long long)after);
+	walk.position = from;
+	walk.number = 0;
+	return shoal_ring_end_(r, &walk);
+}
+
+/* ------------------------------------------------------- Opening a ring */
+
+/* Bytes of a value of the type that a text describes: "shoal schema 1", newline, any
+ * number of [N], then a kind or "struct size N". UINT64_MAX if it cannot be told. */
+static inline uint64_t shoal_schema_size_(const char *text, uint64_t length)
+{
+	static const struct {
+		const char *name;
+		unsigned size;
+	} kinds[] = {{"bool", 1},   {"int8", 1},    {"int16", 2},   {"int32", 4},     {"int64", 8},
+	             {"uint8", 1},  {"uint16", 2},  {"uint32", 4},  {"uint64", 8},    {"float32", 4},
+	             {"float64", 8}, {"complex64", 8}, {"complex128", 16}, {"char", 1}};
+	static const char head[] = "shoal schema 1\n", structure[] = "struct size ";
+	const uint64_t most = UINT64_C(1) << 40;
+	uint64_t n, size = 1, i = sizeof head - 1;
+	bool array;
+	size_t k, l;
+
+	if (length < i || memcmp(text, head, (size_t)i) != 0)
+		return UINT64_MAX;
+	for (;;) {
+		array = i < length && text[i] == '[';
+		if (!array) {
+			l = sizeof structure - 1;
+			if (length - i < l || memcmp(text + i, structure, l) != 0)
+				break;
+			i += l;
+		} else
+			i++;
+		for (n = 0; i < length && text[i] >= '0' && text[i] <= '9' && n < most; i++)
+			n = 10 * n + (uint64_t)(text[i] - '0');
+		if (n >= most || (n != 0 && size > most / n))
+			return UINT64_MAX;
+		size *= n;
+		if (!array)
+			return size;
+		if (i >= length || text[i++] != ']')
+			return UINT64_MAX;
+	}
+	for (k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+		l = strlen(kinds[k].name);
+		if (length - i == l + 1 && memcmp(text + i, kinds[k].name, l) == 0 && text[i + l] == '\n')
+			return size * kinds[k].size;
+	}
+	return UINT64_MAX;
+}
+
+static inline void shoal_ring_fill_(unsigned char *body, void *argument)
+{
+	((struct shoal_format_ring *)(void *)body)->size = *(const uint64_t *)argument;
+}
+
+static inline uint64_t shoal_ring_limit_(uint64_t size)
+{
+	return size / 2 - 2 * SHOAL_RECORD_HEADER - SHOAL_RECORD_STAMP_SIZE;
+}
+
+/* Finds the parts of the ring in the object, and bounds them. */
+static inline int shoal_ring_find_(struct shoal_ring *r)
+{
+	struct shoal_members *m = &r->object.members;
+	uint64_t bytes = shoal_body_size(&r->object), size;
+
+	if (bytes < sizeof *r->control)
+		return shoal_because_(m, SHOAL_ECORRUPT, "at offset %llu: ring of %llu bytes", (unsigned long long)r->object.body,
+		                      (unsigned long long)bytes);
+	r->control = (struct shoal_format_ring *)shoal_body(&r->object);
+	size = shoal_load64_(&r->control->size);
+	if (size < SHOAL_RING_SIZE_MIN || size > SHOAL_RING_SIZE_MAX || (size & (size - 1)) != 0 ||
+	    size > bytes - sizeof *r->control)
+		return shoal_because_(m, SHOAL_ECORRUPT, "at offset %llu: lane of %llu bytes, in a body of %llu",
+		                      (unsigned long long)r->object.body, (unsigned long long)size, (unsigned long long)bytes);
+	r->data = (unsigned char *)(r->control + 1);
+	r->size = size;
+	r->limit = shoal_ring_limit_(size);
+	r->fixed = UINT64_MAX;
+	if (r->object.schema_length > 0) {
+		r->fixed = shoal_schema_size_(r->object.schema, r->object.schema_length);
+		if (r->fixed == UINT64_MAX)
+			return shoal_because_(m, SHOAL_ECORRUPT, "the text of its type does not say its size");
+		if (r->fixed > r->limit)
+			return shoal_because_(m, -EMSGSIZE, "type of %llu bytes, its records have at most %llu",
+			                      (unsigned long long)r->fixed, (unsigned long long)r->limit);
+	}
+	return 0;
+}
+
+static inline int shoal_ring_open_(struct shoal_ring *r, const char *name, const struct shoal_ring_options *options,
+                                   int (*how)(struct shoal *, const char *, const struct shoal_spec *))
+{
+	struct shoal_spec spec;
+	uint64_t size = options == NULL || options->size == 0 ? SHOAL_RING_SIZE_DEFAULT : options->size, type;
+	int err, made;
+
+	memset(r, 0, sizeof *r);
+	shoal_clear_(&r->object);
+	if (size < SHOAL_RING_SIZE_MIN || size > SHOAL_RING_SIZE_MAX || (size & (size - 1)) != 0)
+		return -EINVAL;
+	memset(&spec, 0, sizeof spec);
+	spec.kind = SHOAL_KIND_RING;
+	spec.size = sizeof(struct shoal_format_ring) + size;
+	spec.fill = shoal_ring_fill_;
+	spec.argument = &size;
+	if (options != NULL) {
+		spec.slots = options->members;
+		spec.mode = options->mode;
+		spec.group = options->group;
+		spec.schema = options->schema;
+	}
+	if (spec.schema != NULL) {
+		type = shoal_schema_size_(spec.schema, strlen(spec.schema));
+		if (type == UINT64_MAX)
+			return -EINVAL;
+		if (type > shoal_ring_limit_(size))
+			return -EMSGSIZE;
+	}
+	made = how(&r->object, name, &spec);
+	if (made < 0)
+		return made;
+	err = shoal_ring_find_(r);
+	if (err == 0)
+		err = shoal_join(&r->object, 0);
+	if (err < 0) {
+		shoal_segment_unmap_(&r->object.segment);
+		return err;
+	}
+	return made;
+}
+
+/* shoal_ring_create makes a ring, and joins; -EEXIST if there is such an object.
+ * Options may be NULL. Other errors: -EINVAL for the size or the text of a type,
+ * -EMSGSIZE for a type that is too large for the ring. */
+static inline int shoal_ring_create(struct shoal_ring *r, const char *name, const struct shoal_ring_options *options)
+{
+	return shoal_ring_open_(r, name, options, shoal_create);
+}
+
+/* shoal_ring_open opens one that exists, -ENOENT, and joins. Of the options the
+ * schema alone matters: SHOAL_ETYPE if its records are of another type. */
+static inline int shoal_ring_open(struct shoal_ring *r, const char *name, const struct shoal_ring_options *options)
+{
+	return shoal_ring_open_(r, name, options, shoal_open);
+}
+
+/* shoal_ring_open_or_create opens the ring, and makes it if there is none: 1 if it
+ * did. */
+static inline int shoal_ring_open_or_create(struct shoal_ring *r, const char *name,
+                                            const struct shoal_ring_options *options)
+{
+	return shoal_ring_open_(r, name, options, shoal_open_or_create);
+}
+
+/* shoal_ring_why: see shoal_why. After SHOAL_EBUSY of a port it names the process. */
+static inline const char *shoal_ring_why(const struct shoal_ring *r) { return shoal_why(&r->object); }
+
+/* shoal_ring_max_record is the length of the longest record: 24 less than half the
+ * size. */
+static inline uint64_t shoal_ring_max_record(const struct shoal_ring *r) { return r->limit; }
+
+/* Takes a port, from nobody or the dead: 1 if from the dead. */
+SHOAL_SLOW_ int shoal_ring_claim_(struct shoal_ring *r, const char *what, uint64_t *owner)
+{
+	struct shoal_members *m = &r->object.members;
+	uint64_t word;
+	int current;
+
+	for (;;) {
+		word = shoal_load64_(owner);
+		if (word != 0) {
+			current = (word & 0xffff) != 0 ? SHOAL_ECORRUPT : shoal_settle_(m, word);
+			if (current < 0)
+				return shoal_because_(m, SHOAL_ECORRUPT, "owner of its %s is %#llx, which is impossible", what,
+				                      (unsigned long long)word);
+			if (current)
+				return shoal_because_(m, SHOAL_EBUSY, "process %u has its %s",
+				                      shoal_load32_(&m->slots[shoal_owner_slot_(word)].pid), what);
+		}
+		/* From exactly what was judged. Pairs with the store of 0 by who gives it back. */
+		if (shoal_cas64_(owner, word, m->self)) {
+			if (word != 0)
+				shoal_repaired_(m);
+			return word != 0;
+		}
+	}
+}
+
+static inline void shoal_ring_give_back_(struct shoal_ring *r, uint64_t *owner)
+{
+	shoal_cas64_(owner, r->object.members.self, 0);
+}
+
+/* ------------------------------------------------------ Waiting at a port */
+
+/* Waits at an event count of the ring until ready says other than 0. A wake-up was
+ * due for what is found after a sleep that ended by time if owed says so: then it is
+ * counted, in the object and at the port. */
+SHOAL_SLOW_ int shoal_ring_sleep_(struct shoal_ring *r, uint32_t *word, int64_t deadline,
+                                  int (*ready)(struct shoal_ring *), bool (*owed)(const struct shoal_ring *),
+                                  uint64_t *lost)
+{
+	struct shoal_members *m = &r->object.members;
+	struct shoal_sleeper_ z;
+	uint32_t v;
+	int err, last;
+
+	shoal_sleeper_init_(&z, m, word, deadline, NULL);
+	for (;;) {
+		shoal_round_(&z);
+		v = shoal_load32_(word);
+		err = ready(r);
+		if (err == 0 && (v & 1) == 0) {
+			if (!shoal_cas32_(word, v, v | 1)) /* pairs with the load in shoal_notify_ */
+				continue;
+			v |= 1;
+			err = ready(r);
+		}
+		if (err != 0)
+			break;
+		if (shoal_leaving_(m) || __atomic_load_n(&r->closing, __ATOMIC_SEQ_CST)) {
+			err = SHOAL_ECLOSED;
+			break;
+		}
+		err = shoal_sleep_(&z, v);
+		if (err < 0) { /* what has come at the last moment is there */
+			last = ready(r);
+			err = last != 0 ? last : err;
+			break;
+		}
+		if (z.dozed && shoal_load32_(word) == v) {
+			err = ready(r);
+			if (err != 0) {
+				if (err == 1 && owed(r))
+					shoal_confirm_lost_(&z, v);
+				break;
+			}
+		}
+	}
+	if (z.lost)
+		shoal_ring_count_(lost, 1);
+	return err;
+}
+
+/* ------------------------------------------------------------ The writer */
+
+/* Marks the end of what has been committed: for the next writer. The mark that is
+ * being written is none before the last store. */
+static inline void shoal_ring_publish_(struct shoal_ring *r)
+{
+	struct shoal_ring_sender_ *w = &r->writer;
+	struct shoal_format_lane *lane = &r->control->lane;
+	uint64_t k = shoal_load64_(&lane->marked) + 1;
+
+	w->mark = w->header != 0 ? w->first : w->position;
+	shoal_store64_(&lane->marks[k % SHOAL_MARKS].position, w->mark);
+	shoal_store64_(&lane->marks[k % SHOAL_MARKS].number, w->messages);
+	shoal_store64_(&lane->marked, k); /* pairs with the loads in shoal_ring_last_mark_ */
+	shoal_release64_(&lane->active, shoal_ring_now_());
+}
+
+/* shoal_ring_writer takes the port that sends. If a live process has it, this one
+ * included: SHOAL_EBUSY, and shoal_ring_why names that. Otherwise, whatever became of
+ * the last writer, the next record follows the last one that was committed. */
+static inline int shoal_ring_writer(struct shoal_ring *r)
+{
+	struct shoal_ring_sender_ *w = &r->writer;
+	struct shoal_format_lane *lane;
+	struct shoal_format_mark end;
+	int err = shoal_begin_(&r->object.members), took;
+
+	if (err < 0)
+		return err;
+	lane = &r->control->lane;
+	took = err = shoal_ring_claim_(r, "writer", &lane->owner);
+	if (err >= 0) {
+		memset(w, 0, sizeof *w);
+		err = shoal_ring_last_mark_(r, &end);
+		w->mark = end.position;
+		if (err == 0)
+			err = shoal_ring_end_(r, &end);
+		if (err < 0)
+			shoal_ring_give_back_(r, &lane->owner);
+	}
+	if (err == 0) {
+		w->position = end.position;
+		w->messages = w->stamped = end.number;
+		w->stamp = SHOAL_RECORD_STAMP_SIZE;
+		w->bytes = shoal_load64_(&lane->bytes);
+		shoal_store64_(&lane->messages, w->messages);
+		if (took)
+			shoal_add64_(&lane->repairs, 1);
+		w->open = true;
+	}
+	shoal_end_(&r->object.members);
+	return err;
+}
+
+/* The position that the limit must reach for n bytes. */
+static inline uint64_t shoal_ring_needs_(const struct shoal_ring *r, uint64_t n)
+{
+	const struct shoal_ring_sender_ *w = &r->writer;
+	uint64_t size = shoal_record_size_(n) + w->stamp, rest = r->size - (w->position & (r->size - 1));
+
+	if (size > rest)
+		size += rest; /* the rest becomes a pad */
+	return w->position + size + SHOAL_RECORD_HEADER;
+}
+
+/* Puts a header at the end of the run: the first one is stored by commit. */
+static inline void shoal_ring_add_(struct shoal_ring *r, uint64_t header, uint64_t size)
+{
+	struct shoal_ring_sender_ *w = &r->writer;
+
+	if (w->header == 0) {
+		w->first = w->position;
+		w->header = header;
+	} else {
+		shoal_release64_(shoal_ring_word_(r, w->position), header);
+	}
+	w->position += size;
+}
+
+/* The place for n bytes, or NULL if there is no room below the limit. */
+static inline unsigned char *shoal_ring_reserve_at_(struct shoal_ring *r, uint64_t n)
+{
+	struct shoal_ring_sender_ *w = &r->writer;
+	uint64_t rest = r->size - (w->position & (r->size - 1));
+
+	if (shoal_ring_needs_(r, n) > w->limit)
+		return NULL;
+	if (shoal_record_size_(n) + w->stamp > rest)
+		shoal_ring_add_(r, SHOAL_RECORD_THERE | SHOAL_RECORD_PAD | (rest - SHOAL_RECORD_HEADER), rest);
+	return (unsigned char *)shoal_ring_word_(r, w->position) + SHOAL_RECORD_HEADER;
+}
+
+/* Puts the reserved record, n bytes of it, into the run. */
+static inline void shoal_ring_put_(struct shoal_ring *r, uint64_t n)
+{
+	struct shoal_ring_sender_ *w = &r->writer;
+	uint64_t size = shoal_record_size_(n);
+
+	if (w->stamp != 0) {
+		shoal_release64_(shoal_ring_word_(r, w->position + size), shoal_ring_now_());
+		shoal_ring_add_(r, SHOAL_RECORD_THERE | SHOAL_RECORD_STAMP | n, size + SHOAL_RECORD_STAMP_SIZE);
+		w->stamp = 0;
+		w->stamped = w->messages;
+	} else
+		shoal_ring_add_(r, SHOAL_RECORD_THERE | n, size);
+	w->added++;
+	w->length += n;
+}
+
+SHOAL_SLOW_ void shoal_ring_wake_reader_(struct shoal_ring *r)
+{
+	shoal_notify_(&r->control->lane.data);
+	shoal_ring_count_(&r->control->lane.wakes, 1);
+	shoal_release64_(&r->control->lane.active, shoal_ring_now_());
+	r->writer.stamp = SHOAL_RECORD_STAMP_SIZE;
+}
+
+/* Makes the run visible, by one store. */
+static inline void shoal_ring_commit_(struct shoal_ring *r)
+{
+	struct shoal_ring_sender_ *w = &r->writer;
+
+	if (w->header == 0)
+		return;
+	/* The end must be there before a reader can get to it. */
+	shoal_release64_(shoal_ring_word_(r, w->position), 0);
+	/* Pairs with the load in peek: the records are complete; and as a store before the
+	 * next load, with the compare-and-swap of who goes to sleep. */
+	shoal_store64_(shoal_ring_word_(r, w->first), w->header);
+	w->header = 0;
+	if ((shoal_load32_(&r->control->lane.data) & 1) != 0)
+		shoal_ring_wake_reader_(r);
+	w->messages += w->added;
+	w->bytes += w->length;
+	w->added = w->length = 0;
+	shoal_release64_(&r->control->lane.messages, w->messages);
+	shoal_release64_(&r->control->lane.bytes, w->bytes);
+	if (w->messages - w->stamped >= 512)
+		w->stamp = SHOAL_RECORD_STAMP_SIZE;
+	if (w->position - w->mark >= r->size / 8)
+		shoal_ring_publish_(r);
+}
+
+/* Lets the writer go on up to a lane's size behind the reader: whether that is as far
+ * as need. */
+static inline int shoal_ring_look_(struct shoal_ring *r)
+{
+	struct shoal_ring_sender_ *w = &r->writer;
+	struct shoal_format_lane *lane = &r->control->lane;
+	/* Pairs with the stores in release: the reader does not look there any more. */
+	uint64_t position = shoal_load64_(&r->control->cursor.position), limit = position + r->size, claim;
+	uint64_t committed = w->header != 0 ? w->first : w->position;
+
+	if (position % 8 != 0 || position > committed || committed - position > r->size)
+		return shoal_because_(&r->object.members, SHOAL_ECORRUPT, "its reader is at %llu, its writer at %llu of %llu bytes",
+		                      (unsigned long long)position, (unsigned long long)committed, (unsigned long long)r->size);
+	if (committed - position > shoal_load64_(&lane->high_water))
+		shoal_release64_(&lane->high_water, committed - position);
+	/* The next writer begins at the last mark: nothing may reach round to it. */
+	if (limit - w->mark > r->size) {
+		if (w->mark + r->size < w->need && w->need <= limit)
+			shoal_ring_publish_(r);
+		if (limit > w->mark + r->size)
+			limit = w->mark + r->size;
+	}
+	if (limit > w->limit) {
+		w->limit = limit;
+		claim = shoal_load64_(&lane->claim);
+		/* Before the overwriting, and it never goes back. */
+		shoal_store64_(&lane->claim, limit > claim ? limit : claim);
+	}
+	return w->need <= position + r->size;
+}
+
+static inline int shoal_ring_look_again_(struct shoal_ring *r)
+{
+	int room = shoal_ring_look_(r);
+
+	return room != 0 ? room : __atomic_load_n(&r->closing, __ATOMIC_SEQ_CST) ? SHOAL_ECLOSED : 0;
+}
+
+/* The reader tells of room when an eighth is free, and not before. */
+static inline bool shoal_ring_room_owed_(const struct shoal_ring *r)
+{
+	return r->writer.limit - r->writer.position >= r->size / 8;
+}
+
+/* Whether there is room for more than the next few records: some microseconds of
+ * them. Close behind the reader we would look at its position for each of them, and
+ * take the line away that it writes. */
+static inline bool shoal_ring_roomy_(const struct shoal_ring *r)
+{
+	const uint64_t comfort = 16384, eighth = r->size / 8;
+
+	return r->writer.limit - r->writer.position >= (eighth < comfort ? eighth : comfort);
+}
+
+static inline bool shoal_ring_spin_room_(const void *argument)
+{
+	struct shoal_ring *r = (struct shoal_ring *)(uintptr_t)argument;
+
+	r->writer.room = shoal_ring_look_again_(r);
+	return r->writer.room < 0 || (r->writer.room > 0 && shoal_ring_roomy_(r));
+}
+
+/* Waits until there is room for a record. If there is some already it does so only
+ * for a moment, for more. */
+static inline int shoal_ring_wait_room_(struct shoal_ring *r, int64_t timeout, bool some)
+{
+	struct shoal_ring_sender_ *w = &r->writer;
+	struct shoal_format_lane *lane = &r->control->lane;
+	int64_t began = shoal_now_(), deadline = shoal_deadline_(timeout);
+	uint64_t position, is = shoal_load64_(&r->control->cursor.position);
+	bool found;
+
+	do { /* as long as the reader moves on, room comes sooner than sleep */
+		position = is;
+		found = shoal_spin_(&w->spin, shoal_ring_spin_room_, r);
+		is = shoal_load64_(&r->control->cursor.position);
+	} while (!found && w->room == 0 && is != position);
+	if (!found && w->room == 0)
+		w->room = shoal_ring_sleep_(r, &lane->space, deadline, shoal_ring_look_again_, shoal_ring_room_owed_,
+		                            &lane->lost_wakes);
+	if (!some)
+		shoal_ring_count_(&lane->blocked, (uint64_t)(shoal_now_() - began));
+	return w->room < 0 ? w->room : 0;
+}
+
+/* Makes room for n bytes, and waits for it; with a timeout of 0 it only looks. No run
+ * is open, and the caller has begun. */
+SHOAL_SLOW_ int shoal_ring_make_room_(struct shoal_ring *r, uint64_t n, int64_t timeout)
+{
+	int room;
+
+	r->writer.need = shoal_ring_needs_(r, n);
+	room = shoal_ring_look_(r);
+	if (room < 0)
+		return room;
+	if (room == 0)
+		shoal_ring_count_(&r->control->lane.full, 1);
+	if (timeout == 0)
+		return room == 0 ? SHOAL_EBUSY : 0;
+	if (room > 0 && shoal_ring_roomy_(r))
+		return 0;
+	return shoal_ring_wait_room_(r, timeout, room > 0);
+}
+
+/* Why nothing can be sent. */
+static inline int shoal_ring_unsendable_(const struct shoal_ring *r, uint64_t n)
+{
+	if (!shoal_here_(&r->object.members))
+		return shoal_not_here_(&r->object.members);
+	if (!r->writer.open)
+		return SHOAL_ENOTOWNER;
+	if (r->writer.lent)
+		return SHOAL_EBUSY;
+	return n > r->limit ? -EMSGSIZE : -EINVAL;
+}
+
+static inline bool shoal_ring_sendable_(const struct shoal_ring *r, uint64_t n)
+{
+	return shoal_here_(&r->object.members) && r->writer.open && !r->writer.lent && n <= r->limit &&
+	       (r->fixed == UINT64_MAX || n == r->fixed);
+}
+
+/* Adds a record to the run, if there is room below the limit. */
+static inline bool shoal_ring_append_(struct shoal_ring *r, const void *p, uint64_t n)
+{
+	unsigned char *place = shoal_ring_reserve_at_(r, n);
+
+	if (place == NULL)
+		return false;
+	if (n > 0)
+		memcpy(place, p, (size_t)n);
+	SHOAL_STORED_();
+	shoal_ring_put_(r, n);
+	return true;
+}
+
+/* The same when there is no room. Close waits until this has ended. */
+SHOAL_SLOW_ int shoal_ring_send_slow_(struct shoal_ring *r, const void *p, uint64_t n, int64_t timeout)
+{
+	int err = shoal_begin_(&r->object.members);
+
+	if (err < 0)
+		return err;
+	err = shoal_ring_make_room_(r, n, timeout);
+	if (err == 0) {
+		shoal_ring_append_(r, p, n);
+		shoal_ring_commit_(r);
+	}
+	shoal_end_(&r->object.members);
+	return err;
+}
+
+/* shoal_ring_send_for copies n bytes into the ring as one record. If there is no room
+ * it waits so many nanoseconds for the reader, less than 0 for ever: then
+ * SHOAL_ETIMEDOUT (with 0: SHOAL_EBUSY), and nothing has been sent. Other errors:
+ * SHOAL_ENOTOWNER if the port is not open, SHOAL_EBUSY if there is a reservation,
+ * -EMSGSIZE if it is longer than shoal_ring_max_record, -EINVAL if its length is not
+ * that of the type, SHOAL_ECORRUPT, SHOAL_ECLOSED, SHOAL_EFORK. */
+static inline int shoal_ring_send_for(struct shoal_ring *r, const void *p, size_t n, int64_t timeout)
+{
+	if (!shoal_ring_sendable_(r, n))
+		return shoal_ring_unsendable_(r, n);
+	if (!shoal_ring_append_(r, p, n))
+		return shoal_ring_send_slow_(r, p, n, timeout);
+	shoal_ring_commit_(r);
+	return 0;
+}
+
+static inline int shoal_ring_send(struct shoal_ring *r, const void *p, size_t n)
+{
+	return shoal_ring_send_for(r, p, n, -1);
+}
+
+/* shoal_ring_trysend never waits: SHOAL_EBUSY if there is no room. */
+static inline int shoal_ring_trysend(struct shoal_ring *r, const void *p, size_t n)
+{
+	return shoal_ring_send_for(r, p, n, 0);
+}
+
+/* shoal_ring_send_batch_for sends count records of n bytes each, which lie one behind
+ * the other, with one synchronisation for up to an eighth of the ring. It says in
+ * *sent how many were sent: fewer than all only with an error. For room it waits so
+ * many nanoseconds in all, as shoal_ring_send_for. */
+static inline int shoal_ring_send_batch_for(struct shoal_ring *r, const void *p, size_t n, size_t count, size_t *sent,
+                                            int64_t timeout)
+{
+	const unsigned char *from = (const unsigned char *)p;
+	int64_t deadline = timeout > 0 ? shoal_deadline_(timeout) : 0, left = timeout;
+	size_t i;
+	int err;
+
+	*sent = 0;
+	if (!shoal_ring_sendable_(r, n))
+		return shoal_ring_unsendable_(r, n);
+	err = shoal_begin_(&r->object.members);
+	if (err < 0)
+		return err;
+	for (i = 0; i < count; i++) {
+		if (!shoal_ring_append_(r, from, n)) {
+			shoal_ring_commit_(r); /* the reader must see it to make room */
+			*sent = i;
+			if (timeout > 0) {
+				left = deadline - shoal_now_();
+				left = left < 1 ? 1 : left;
+			}
+			err = shoal_ring_make_room_(r, n, left);
+			if (err < 0)
+				break;
+			shoal_ring_append_(r, from, n);
+		}
+		if (n > 0)
+			from += n;
+		if (r->writer.position - r->writer.first >= r->size / 8)
+			shoal_ring_commit_(r);
+	}
+	if (err == 0) {
+		shoal_ring_commit_(r);
+		*sent = count;
+	}
+	shoal_end_(&r->object.members);
+	return err;
+}
+
+static inline int shoal_ring_send_batch(struct shoal_ring *r, const void *p, size_t n, size_t count, size_t *sent)
+{
+	return shoal_ring_send_batch_for(r, p, n, count, sent, -1);
+}
+
+/* shoal_ring_reserve lends the place for a record of n bytes, valid until it is
+ * committed or cancelled; nobody sees it before. It waits as shoal_ring_send_for. */
+static inline int shoal_ring_reserve(struct shoal_ring *r, void **p, size_t n, int64_t timeout)
+{
+	int err;
+
+	*p = NULL;
+	if (!shoal_ring_sendable_(r, n))
+		return shoal_ring_unsendable_(r, n);
+	*p = shoal_ring_reserve_at_(r, n);
+	if (*p == NULL) {
+		err = shoal_begin_(&r->object.members);
+		if (err < 0)
+			return err;
+		err = shoal_ring_make_room_(r, n, timeout);
+		if (err == 0)
+			*p = shoal_ring_reserve_at_(r, n);
+		shoal_end_(&r->object.members);
+		if (err < 0)
+			return err;
+	}
+	r->writer.lent = true;
+	r->writer.loan = n;
+	return 0;
+}
+
+/* shoal_ring_commit sends the first n bytes of what was reserved. SHOAL_ENOTOWNER if
+ * nothing is reserved; -EMSGSIZE if it is less; then the reservation stays. */
+static inline int shoal_ring_commit(struct shoal_ring *r, size_t n)
+{
+	if (!shoal_here_(&r->object.members))
+		return shoal_not_here_(&r->object.members);
+	if (!r->writer.open || !r->writer.lent)
+		return SHOAL_ENOTOWNER;
+	if (n > r->writer.loan)
+		return -EMSGSIZE;
+	if (r->fixed != UINT64_MAX && n != r->fixed)
+		return -EINVAL;
+	r->writer.lent = false;
+	shoal_ring_put_(r, n);
+	shoal_ring_commit_(r);
+	return 0;
+}
+
+static inline void shoal_ring_take_back_(struct shoal_ring *r)
+{
+	struct shoal_ring_sender_ *w = &r->writer;
+
+	if (w->header != 0)
+		w->position = w->first;
+	w->header = w->added = w->length = 0;
+	w->lent = false;
+}
+
+/* shoal_ring_cancel gives the place back: nothing has been sent. */
+static inline int shoal_ring_cancel(struct shoal_ring *r)
+{
+	if (!shoal_here_(&r->object.members))
+		return shoal_not_here_(&r->object.members);
+	if (!r->writer.open || !r->writer.lent)
+		return SHOAL_ENOTOWNER;
+	shoal_ring_take_back_(r);
+	return 0;
+}
+
+/* shoal_ring_writer_close gives the port back: another process, or this one, may
+ * take it. What is reserved is cancelled. It is for the thread that the port serves;
+ * shoal_ring_close sends away who waits. Closing again does nothing. */
+static inline void shoal_ring_writer_close(struct shoal_ring *r)
+{
+	if (!r->writer.open || !shoal_here_(&r->object.members))
+		return;
+	r->writer.open = false;
+	shoal_ring_take_back_(r);
+	shoal_ring_publish_(r);
+	shoal_ring_give_back_(r, &r->control->lane.owner);
+}
+
+/* ------------------------------------------------------------ The reader */
+
+#define SHOAL_MEMBARRIER_QUERY_ 0
+#define SHOAL_MEMBARRIER_GLOBAL_EXPEDITED_ 2
+
+/* Whether others may leave out fences for which shoal_barrier_ makes up. On arm64
+ * there is nothing to gain: its stores and loads with an order keep it without one. */
+static inline bool shoal_can_barrier_(void)
+{
+#ifdef __x86_64__
+	long commands = shoal_call_(SYS_membarrier, SHOAL_MEMBARRIER_QUERY_, 0, 0, 0, 0, 0);
+
+	return commands > 0 && (commands & SHOAL_MEMBARRIER_GLOBAL_EXPEDITED_) != 0;
+#else
+	return false;
+#endif
+}
+
+/* A fence in all processes that have registered. */
+static inline void shoal_barrier_(void)
+{
+	shoal_call_(SYS_membarrier, SHOAL_MEMBARRIER_GLOBAL_EXPEDITED_, 0, 0, 0, 0, 0);
+}
+
+/* shoal_ring_reader takes the port that receives, as shoal_ring_writer does the
+ * other: the next record is the first one that has not been released. */
+static inline int shoal_ring_reader(struct shoal_ring *r)
+{
+	struct shoal_ring_receiver_ *d = &r->reader;
+	struct shoal_format_cursor *c;
+	int err = shoal_begin_(&r->object.members), took;
+	uint64_t position;
+
+	if (err < 0)
+		return err;
+	c = &r->control->cursor;
+	took = err = shoal_ring_claim_(r, "reader", &c->owner);
+	if (err >= 0) {
+		/* The position is ours, so nothing behind it is overwritten meanwhile. */
+		position = shoal_load64_(&c->position);
+		err = shoal_ring_lane_check_(r, position);
+		if (err < 0)
+			shoal_ring_give_back_(r, &c->owner);
+	}
+	if (err == 0) {
+		if (took)
+			shoal_add64_(&c->repairs, 1);
+		/* A writer may sleep whom the last reader has not told where it was. */
+		shoal_notify_(&r->control->lane.space);
+		memset(d, 0, sizeof *d);
+		d->position = d->next = d->told = d->sampled = position;
+		d->hurried = shoal_load32_(&r->control->lane.hurry) != 0;
+		d->barrier = shoal_can_barrier_();
+		d->messages = shoal_load64_(&c->messages);
+		d->bytes = shoal_load64_(&c->bytes);
+		d->open = true;
+	}
+	shoal_end_(&r->object.members);
+	return err;
+}
+
+static inline int shoal_latency_bucket_(uint64_t ns)
+{
+	int e, bucket;
+
+	if (ns < 32)
+		return 0;
+	e = 63 - __builtin_clzll(ns);
+	bucket = 4 * (e - 5) + (int)(ns >> (e - 2) & 3);
+	return bucket < SHOAL_LATENCY_BUCKETS ? bucket : SHOAL_LATENCY_BUCKETS - 1;
+}
+
+SHOAL_SLOW_ void shoal_ring_sample_(struct shoal_ring *r)
+{
+	struct shoal_ring_receiver_ *d = &r->reader;
+	uint64_t stamp = shoal_load64_(shoal_ring_word_(r, d->next - SHOAL_RECORD_STAMP_SIZE)), now = shoal_ring_now_();
+
+	d->sampled = d->next;
+	if (stamp != 0 && stamp <= now)
+		shoal_add32_(&r->control->latency.buckets[shoal_latency_bucket_(now - stamp)], 1);
+}
+
+/* The next record, in place: 1; 0 at the end. */
+SHOAL_SLOW_ int shoal_ring_peek_slow_(struct shoal_ring *r, const void **p, size_t *n)
+{
+	struct shoal_ring_receiver_ *d = &r->reader;
+	struct shoal_record_ record;
+	uint64_t header;
+	int err;
+
+	while ((header = shoal_load64_(shoal_ring_word_(r, d->position))) != 0) { /* as in shoal_ring_peek_ */
+		err = shoal_record_parse_(r, d->position, header, &record);
+		if (err < 0)
+			return err;
+		if (!record.pad) {
+			d->next = record.next;
+			d->length = record.length;
+			if (record.stamp && d->sampled != d->next)
+				shoal_ring_sample_(r);
+			*p = (unsigned char *)shoal_ring_word_(r, d->position) + SHOAL_RECORD_HEADER;
+			*n = (size_t)record.length;
+			return 1;
+		}
+		d->position = d->next = record.next;
+	}
+	return 0;
+}
+
+static inline int shoal_ring_peek_(struct shoal_ring *r, const void **p, size_t *n)
+{
+	struct shoal_ring_receiver_ *d = &r->reader;
+	/* Pairs with the store in commit: the record is complete. Most headers have no
+	 * other bit than THERE, and are so bounded at once. */
+	uint64_t length = shoal_load64_(shoal_ring_word_(r, d->position)) - SHOAL_RECORD_THERE;
+
+	if (length > r->limit || (d->position & (r->size - 1)) + shoal_record_size_(length) > r->size)
+		return shoal_ring_peek_slow_(r, p, n);
+	d->next = d->position + shoal_record_size_(length);
+	d->length = length;
+	*p = (unsigned char *)shoal_ring_word_(r, d->position) + SHOAL_RECORD_HEADER;
+	*n = (size_t)length;
+	return 1;
+}
+
+SHOAL_SLOW_ void shoal_ring_tell_(struct shoal_ring *r)
+{
+	struct shoal_format_cursor *c = &r->control->cursor;
+
+	r->reader.told = r->reader.position;
+	shoal_store64_(&c->position, r->reader.position); /* pairs with the sleeping writer's second look */
+	if ((shoal_load32_(&r->control->lane.space) & 1) != 0) {
+		shoal_notify_(&r->control->lane.space);
+		shoal_ring_count_(&c->wakes, 1);
+	}
+	shoal_release64_(&c->active, shoal_ring_now_());
+}
+
+/* Goes on behind the record that was peeked at, and tells nobody yet. */
+static inline void shoal_ring_skip_(struct shoal_ring_receiver_ *d)
+{
+	if (d->position != d->next) {
+		d->messages++;
+		d->bytes += d->length;
+		d->position = d->next;
+	}
+}
+
+static inline void shoal_ring_release_(struct shoal_ring *r)
+{
+	struct shoal_ring_receiver_ *d = &r->reader;
+	struct shoal_format_cursor *c = &r->control->cursor;
+
+	shoal_ring_skip_(d);
+	if (d->position - d->told >= r->size / 8)
+		shoal_ring_tell_(r);
+	else /* pairs with the writer's load: we have read all before */
+		shoal_release64_(&c->position, d->position);
+	shoal_release64_(&c->messages, d->messages);
+	shoal_release64_(&c->bytes, d->bytes);
+}
+
+static inline int shoal_ring_ready_(struct shoal_ring *r)
+{
+	return shoal_load64_(shoal_ring_word_(r, r->reader.position)) != 0;
+}
+
+/* The same for a reader who has said that it sleeps. A writer in a hurry stores a
+ * record and looks whether we sleep without a fence in between: the barrier makes it. */
+static inline int shoal_ring_ready_asleep_(struct shoal_ring *r)
+{
+	if (r->reader.hurried) {
+		shoal_store32_(&r->control->lane.hurry, 0);
+		shoal_barrier_();
+		r->reader.hurried = !shoal_ring_ready_(r);
+	}
+	return shoal_ring_ready_(r) ? 1 : __atomic_load_n(&r->closing, __ATOMIC_SEQ_CST) ? SHOAL_ECLOSED : 0;
+}
+
+static inline bool shoal_ring_spin_ready_(const void *argument)
+{
+	const struct shoal_ring *r = (const struct shoal_ring *)argument;
+
+	return shoal_load64_(shoal_ring_word_(r, r->reader.position)) != 0 ||
+	       __atomic_load_n(&r->closing, __ATOMIC_RELAXED) != 0;
+}
+
+static inline bool shoal_ring_always_owed_(const struct shoal_ring *r) { return r != NULL; }
+
+/* Lets the writer commit without a fence: records come so densely that it will be
+ * long before we sleep. */
+static inline void shoal_ring_hurry_(struct shoal_ring *r)
+{
+	if (r->reader.barrier && shoal_load32_(&r->control->lane.hurry) == 0) {
+		r->reader.hurried = true;
+		shoal_store32_(&r->control->lane.hurry, 1);
+	}
+}
+
+/* Waits for a record, or what is none. The caller has begun. */
+static inline int shoal_ring_await_(struct shoal_ring *r, int64_t deadline)
+{
+	struct shoal_ring_receiver_ *d = &r->reader;
+	struct shoal_format_cursor *c = &r->control->cursor;
+	int64_t began;
+	int err;
+
+	if (shoal_pace_(&d->pacer, d->messages, shoal_ring_spin_ready_, r) && shoal_ring_ready_(r)) {
+		if (d->pacer.back != 0)
+			shoal_ring_hurry_(r);
+		return 0;
+	}
+	if (d->position != d->told)
+		shoal_ring_tell_(r); /* before we sleep */
+	began = shoal_now_();
+	err = shoal_ring_sleep_(r, &r->control->lane.data, deadline, shoal_ring_ready_asleep_, shoal_ring_always_owed_,
+	                        &c->lost_wakes);
+	shoal_ring_count_(&c->blocked, (uint64_t)(shoal_now_() - began));
+	return err > 0 ? 0 : err;
+}
+
+/* The next record when none was there: 1. Then *begun: the caller ends what has begun,
+ * so that close waits for it. */
+SHOAL_SLOW_ int shoal_ring_next_slow_(struct shoal_ring *r, const void **p, size_t *n, int64_t timeout, bool *begun)
+{
+	int64_t deadline = timeout == 0 ? 0 : shoal_deadline_(timeout);
+	int err = shoal_begin_(&r->object.members);
+
+	if (err < 0)
+		return err;
+	if (timeout == 0) {
+		if (r->reader.position != r->reader.told)
+			shoal_ring_tell_(r); /* before we go away */
+		err = SHOAL_EBUSY;
+	}
+	while (err == 0) {
+		err = shoal_ring_await_(r, deadline);
+		if (err == 0)
+			err = shoal_ring_peek_(r, p, n);
+	}
+	*begun = err > 0;
+	if (err < 0)
+		shoal_end_(&r->object.members);
+	return err;
+}
+
+static inline int shoal_ring_next_(struct shoal_ring *r, const void **p, size_t *n, int64_t timeout, bool *begun)
+{
+	int err;
+
+	*begun = false;
+	if (!shoal_here_(&r->object.members))
+		return shoal_not_here_(&r->object.members);
+	if (!r->reader.open)
+		return SHOAL_ENOTOWNER;
+	err = shoal_ring_peek_(r, p, n);
+	if (err == 0)
+		err = shoal_ring_next_slow_(r, p, n, timeout, begun);
+	if (err > 0 && r->fixed != UINT64_MAX && *n != r->fixed)
+		err = shoal_because_(&r->object.members, SHOAL_ECORRUPT, "record of %llu bytes at position %llu, want %llu",
+		                     (unsigned long long)*n, (unsigned long long)r->reader.position,
+		                     (unsigned long long)r->fixed);
+	if (err < 0 && *begun) {
+		*begun = false;
+		shoal_end_(&r->object.members);
+	}
+	return err < 0 ? err : 0;
+}
+
+/* shoal_ring_peek_for returns the next record in place: *p and *n are valid until
+ * shoal_ring_release. Without that in between it returns the same record again. If
+ * there is none it waits so many nanoseconds, less than 0 for ever: then
+ * SHOAL_ETIMEDOUT (with 0: SHOAL_EBUSY). Other errors: SHOAL_ENOTOWNER if the port
+ * is not open, SHOAL_ECORRUPT, SHOAL_ECLOSED, SHOAL_EFORK. */
+static inline int shoal_ring_peek_for(struct shoal_ring *r, const void **p, size_t *n, int64_t timeout)
+{
+	bool begun;
+	int err = shoal_ring_next_(r, p, n, timeout, &begun);
+
+	if (begun)
+		shoal_end_(&r->object.members);
+	return err;
+}
+
+static inline int shoal_ring_peek(struct shoal_ring *r, const void **p, size_t *n)
+{
+	return shoal_ring_peek_for(r, p, n, -1);
+}
+
+/* shoal_ring_trypeek never waits: SHOAL_EBUSY if there is no record. */
+static inline int shoal_ring_trypeek(struct shoal_ring *r, const void **p, size_t *n)
+{
+	return shoal_ring_peek_for(r, p, n, 0);
+}
+
+/* shoal_ring_release gives back the record that was peeked at, and those that were
+ * skipped. Who reads after our death begins behind it. Without any it does nothing. */
+static inline int shoal_ring_release(struct shoal_ring *r)
+{
+	if (!shoal_here_(&r->object.members))
+		return shoal_not_here_(&r->object.members);
+	if (!r->reader.open)
+		return SHOAL_ENOTOWNER;
+	shoal_ring_release_(r);
+	return 0;
+}
+
+/* shoal_ring_skip goes on behind the record that was peeked at, and releases it
+ * later, together with others: when an eighth of the ring is to be released, or when
+ * there is no other record. That is cheaper; if the process dies first, all of them
+ * are delivered again. Afterwards what was peeked at must not be touched any more. */
+static inline int shoal_ring_skip(struct shoal_ring *r)
+{
+	struct shoal_ring_receiver_ *d = &r->reader;
+
+	if (!shoal_here_(&r->object.members))
+		return shoal_not_here_(&r->object.members);
+	if (!d->open)
+		return SHOAL_ENOTOWNER;
+	shoal_ring_skip_(d);
+	if (d->position - d->told >= r->size / 8 || !shoal_ring_ready_(r))
+		shoal_ring_release_(r);
+	return 0;
+}
+
+/* shoal_ring_receive_for copies the next record to p, which has room for size bytes,
+ * says its length in *n, and releases it. It waits as shoal_ring_peek_for. -EMSGSIZE
+ * if there is less room: *n says how long it is, and it stays. */
+static inline int shoal_ring_receive_for(struct shoal_ring *r, void *p, size_t size, size_t *n, int64_t timeout)
+{
+	const void *record;
+	bool begun;
+	int err = shoal_ring_next_(r, &record, n, timeout, &begun);
+
+	if (err < 0)
+		return err;
+	if (*n > size) {
+		err = -EMSGSIZE;
+	} else {
+		if (*n > 0)
+			memcpy(p, record, *n);
+		shoal_ring_release_(r);
+	}
+	if (begun)
+		shoal_end_(&r->object.members);
+	return err;
+}
+
+static inline int shoal_ring_receive(struct shoal_ring *r, void *p, size_t size, size_t *n)
+{
+	return shoal_ring_receive_for(r, p, size, n, -1);
+}
+
+/* shoal_ring_tryreceive never waits: SHOAL_EBUSY if there is no record. */
+static inline int shoal_ring_tryreceive(struct shoal_ring *r, void *p, size_t size, size_t *n)
+{
+	return shoal_ring_receive_for(r, p, size, n, 0);
+}
+
+/* shoal_ring_reader_close gives the port back, as shoal_ring_writer_close does. What
+ * was peeked at, and neither released nor skipped, is the next reader's first record. */
+static inline void shoal_ring_reader_close(struct shoal_ring *r)
+{
+	if (!r->reader.open || !shoal_here_(&r->object.members))
+		return;
+	r->reader.open = false;
+	if (r->reader.position != r->reader.told)
+		shoal_ring_tell_(r);
+	shoal_ring_give_back_(r, &r->control->cursor.owner);
+}
+
+/* ---------------------------------------------------------- Looking at it */
+
+/* The state of a ring, and counters since it was made. They change meanwhile, and
+ * need not agree with one another. */
+struct shoal_ring_stats {
+	struct shoal_stats members;
+	uint64_t sent, sent_bytes, received, received_bytes;
+	uint64_t full;                           /* times that there was no room */
+	uint64_t high_water;                     /* most bytes that were in use */
+	uint64_t writer_blocked, reader_blocked; /* nanoseconds spent waiting */
+	uint64_t writer_wakes, reader_wakes;     /* times that this end has woken the other */
+	uint64_t writer_lost_wakes, reader_lost_wakes;
+	uint64_t writer_repairs, reader_repairs; /* times that this port was taken over from the dead */
+	uint64_t last_sent, last_received;       /* nanoseconds since 1970; 0: never */
+	uint32_t latency[SHOAL_LATENCY_BUCKETS]; /* sampled; class 4*i+j begins at (4+j) * 2^(i+3) ns */
+};
+
+static inline int shoal_ring_stats(struct shoal_ring *r, struct shoal_ring_stats *s)
+{
+	const struct shoal_format_lane *l;
+	const struct shoal_format_cursor *c;
+	int err, i;
+
+	memset(s, 0, sizeof *s);
+	err = shoal_members_stats(&r->object.members, &s->members);
+	if (err == 0)
+		err = shoal_begin_(&r->object.members);
+	if (err < 0)
+		return err;
+	l = &r->control->lane;
+	c = &r->control->cursor;
+	s->sent = shoal_load64_(&l->messages);
+	s->sent_bytes = shoal_load64_(&l->bytes);
+	s->received = shoal_load64_(&c->messages);
+	s->received_bytes = shoal_load64_(&c->bytes);
+	s->full = shoal_load64_(&l->full);
+	s->high_water = shoal_load64_(&l->high_water);
+	s->writer_blocked = shoal_load64_(&l->blocked);
+	s->reader_blocked = shoal_load64_(&c->blocked);
+	s->writer_wakes = shoal_load64_(&l->wakes);
+	s->reader_wakes = shoal_load64_(&c->wakes);
+	s->writer_lost_wakes = shoal_load64_(&l->lost_wakes);
+	s->reader_lost_wakes = shoal_load64_(&c->lost_wakes);
+	s->writer_repairs = shoal_load64_(&l->repairs);
+	s->reader_repairs = shoal_load64_(&c->repairs);
+	s->last_sent = shoal_load64_(&l->active);
+	s->last_received = shoal_load64_(&c->active);
+	for (i = 0; i < SHOAL_LATENCY_BUCKETS; i++)
+		s->latency[i] = shoal_load32_(&r->control->latency.buckets[i]);
+	shoal_end_(&r->object.members);
+	return 0;
+}
+
+/* shoal_ring_check returns SHOAL_ECORRUPT for what no sequence of operations and
+ * deaths leads to. It changes nothing, and may be called while the ring is in use:
+ * SHOAL_EBUSY if the reader has always moved on meanwhile. */
+static inline int shoal_ring_check(struct shoal_ring *r)
+{
+	uint64_t owners[2], position;
+	int err = shoal_begin_(&r->object.members), i;
+
+	if (err < 0)
+		return err;
+	owners[0] = shoal_load64_(&r->control->lane.owner);
+	owners[1] = shoal_load64_(&r->control->cursor.owner);
+	for (i = 0; i < 2; i++)
+		if (owners[i] != 0 &&
+		    ((owners[i] & 0xffff) != 0 || shoal_current_(&r->object.members, owners[i]) < 0))
+			err = shoal_because_(&r->object.members, SHOAL_ECORRUPT, "owner of its %s is %#llx, which is impossible",
+			                     i == 0 ? "writer" : "reader", (unsigned long long)owners[i]);
+	for (i = 0; err == 0 && i < 1000; i++) {
+		/* What is read behind the position was intact if that has stood still. */
+		position = shoal_load64_(&r->control->cursor.position);
+		err = shoal_ring_lane_check_(r, position);
+		if (err == 0 || shoal_load64_(&r->control->cursor.position) == position)
+			break;
+		err = i < 999 ? 0 : SHOAL_EBUSY;
+	}
+	shoal_end_(&r->object.members);
+	return err;
+}
+
+/* shoal_ring_repair makes the ports of processes that have died free, and returns how
+ * many there were. Nobody needs it: who takes such a port does the same. */
+static inline int shoal_ring_repair(struct shoal_ring *r)
+{
+	static const char *const what[] = {"writer", "reader"};
+	uint64_t *owners[2], *repairs[2];
+	int err = shoal_begin_(&r->object.members), i, repaired = 0;
+
+	if (err < 0)
+		return err;
+	owners[0] = &r->control->lane.owner;
+	owners[1] = &r->control->cursor.owner;
+	repairs[0] = &r->control->lane.repairs;
+	repairs[1] = &r->control->cursor.repairs;
+	for (i = 0; i < 2 && (err >= 0 || err == SHOAL_EBUSY); i++) {
+		err = shoal_load64_(owners[i]) == 0 ? SHOAL_EBUSY : shoal_ring_claim_(r, what[i], owners[i]);
+		if (err < 0)
+			continue;
+		if (err > 0) {
+			shoal_add64_(repairs[i], 1);
+			repaired++;
+		}
+		shoal_ring_give_back_(r, owners[i]);
+	}
+	shoal_end_(&r->object.members);
+	return err < 0 && err != SHOAL_EBUSY ? err : repaired;
+}
+
+/* shoal_ring_close closes the ports that are open here, and ends the use of the
+ * ring: see shoal_close. Threads that wait return SHOAL_ECLOSED first. */
+static inline void shoal_ring_close(struct shoal_ring *r)
+{
+	struct shoal_members *m = &r->object.members;
+
+	if (shoal_here_(m)) {
+		/* Pairs with the looks of who waits, who has counted itself as busy before. */
+		__atomic_store_n(&r->closing, 1, __ATOMIC_SEQ_CST);
+		while (__atomic_load_n(&m->busy, __ATOMIC_SEQ_CST) > 0) {
+			shoal_wake_all_(&m->head->changes);
+			shoal_nap_(100000);
+		}
+		shoal_ring_writer_close(r);
+		shoal_ring_reader_close(r);
+	}
+	shoal_close(&r->object);
 }
 
 #ifdef __cplusplus

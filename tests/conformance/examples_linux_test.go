@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-247006a4/shoal/pshared"
+	"github.com/seed-247006a4/shoal/ring"
 )
 
 // example compiles a program of examples/c, with the command that stands in it but for the names of files.
@@ -110,4 +111,20 @@ func run(t *testing.T, command ...string) string {
 		t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, out)
 	}
 	return string(out)
+}
+
+// TestExampleRing has the C example print what Go sends.
+func TestExampleRing(t *testing.T) {
+	path := example(t, "ring")
+	r, err := ring.OpenOrCreate[[]byte]("example-lines", nil)
+	must(t, err)
+	defer run(t, path, "remove")
+	defer r.Close()
+	w, err := r.Writer()
+	must(t, err)
+	must(t, w.Send(t.Context(), []byte("one\n")))
+	p := startC(t, path, "receive")
+	p.Expect("one")
+	must(t, w.Send(t.Context(), []byte("two\n")))
+	p.Expect("two")
 }

@@ -3,6 +3,7 @@
 package conformance
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/seed-247006a4/shoal/internal/object"
 	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/pshared"
+	"github.com/seed-247006a4/shoal/ring"
 	"github.com/seed-247006a4/shoal/shm"
 )
 
@@ -25,7 +27,7 @@ func TestBell(t *testing.T) {
 	all := languages(t)
 	for _, owner := range all {
 		for _, waiter := range all {
-			t.Run(owner.name+" dies, "+waiter.name+" waits", func(t *testing.T) {
+			t.Run(owner.name+","+waiter.name, func(t *testing.T) {
 				defer object.Remove("object", func(layout.Kind) bool { return true })
 				w := waiter.start(t)
 				w.Say("mutex open object")
@@ -180,6 +182,101 @@ func TestKillSemaphore(t *testing.T) {
 	must(t, s.Check())
 	t.Logf("%d rounds; %+v", c.done(), s.Stats())
 	checkDeaths(t, s.Stats(), kills+workers)
+}
+
+// TestKillRing kills the writer or the reader of a ring in mid-stream, at any moment, in all pairs of languages: the
+// next one goes on, no record is lost, torn or out of order, and none comes again that was released.
+func TestKillRing(t *testing.T) {
+	const kills = 25
+	all := languages(t)
+	for _, writes := range all {
+		for _, reads := range all {
+			t.Run(writes.name+","+reads.name, func(t *testing.T) {
+				defer object.Remove("object", func(layout.Kind) bool { return true })
+				seg, err := shm.Create("/ledger", 4096, nil)
+				must(t, err)
+				defer func() {
+					seg.Close()
+					must(t, shm.Remove("/ledger"))
+				}()
+				next := word(seg.Bytes(), 0) // as the reader has acknowledged it
+				ends := []struct {
+					language
+					port, work string
+					process    *rerun.Process
+					died       int
+				}{{language: writes, port: "writer", work: "flow"}, {language: reads, port: "reader", work: "follow"}}
+				begin := func(i int) {
+					p := ends[i].start(t)
+					say(p, "ok", "segment open /ledger", "ring open object 4096", "ring "+ends[i].port)
+					p.Say("ring " + ends[i].work)
+					ends[i].process = p
+				}
+				progress := func(n uint64) {
+					t.Helper()
+					before := next.Load()
+					eventually(t, "records come", func() bool {
+						for _, e := range ends {
+							select {
+							case line := <-e.process.Lines():
+								t.Fatalf("the %s has ended by itself: %q", e.port, line)
+							default:
+							}
+						}
+						return next.Load() > before+n
+					})
+				}
+				begin(0)
+				begin(1)
+				for range kills {
+					progress(20)
+					time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond)
+					i := rand.IntN(2)
+					ends[i].process.Kill()
+					ends[i].died++
+					begin(i)
+				}
+				progress(1000)
+				ends[0].process.Kill()
+				ends[1].process.Kill()
+
+				r, err := ring.Open[[]byte]("object", nil)
+				must(t, err)
+				defer r.Close()
+				must(t, r.Check())
+				s := r.Stats()
+				if int(s.WriterRepairs) != ends[0].died || int(s.ReaderRepairs) != ends[1].died || s.LostWakes > s.Deaths {
+					t.Errorf("%d writers and %d readers have died, and then both: %+v", ends[0].died, ends[1].died, s)
+				}
+				w, err := r.Writer() // counts
+				must(t, err)
+				must(t, w.Close())
+				rd, err := r.Reader()
+				must(t, err)
+				sent := r.Stats().Sent
+				at := next.Load()
+				for first := true; ; first = false {
+					p, ok, err := rd.TryReceive()
+					must(t, err)
+					if !ok {
+						break
+					}
+					n := binary.LittleEndian.Uint64(p)
+					if first && n < at && at-n <= 2 {
+						at = n
+					}
+					if n != at {
+						t.Fatalf("in the end record %d comes, want %d", n, at)
+					}
+					at++
+				}
+				if at != sent {
+					t.Errorf("the last record is %d, %d were sent", at-1, sent)
+				}
+				t.Logf("%d records; %d writers and %d readers killed", sent, ends[0].died+1, ends[1].died+1)
+			})
+		}
+	}
 }
 
 // checkDeaths checks that of so many who died each has been buried, or is still counted as a member, beside us.

@@ -3,7 +3,9 @@
 package conformance
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,6 +20,8 @@ import (
 	"github.com/seed-247006a4/shoal/internal/object"
 	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/pshared"
+	"github.com/seed-247006a4/shoal/ring"
+	"github.com/seed-247006a4/shoal/schema"
 	"github.com/seed-247006a4/shoal/shm"
 )
 
@@ -35,6 +39,10 @@ type role struct {
 	mutex     *pshared.Mutex
 	event     *pshared.Event
 	semaphore *pshared.Semaphore
+	ring      *ring.Ring[[]byte]
+	why       error // of the last ring that was not opened
+	writer    *ring.Writer[[]byte]
+	reader    *ring.Reader[[]byte]
 	segment   *shm.Segment
 	members   *pshared.Members
 	object    *object.Object
@@ -64,6 +72,8 @@ func wordFor(err error) string {
 		{syscall.EINVAL, "invalid"},
 		{fs.ErrInvalid, "invalid"},
 		{syscall.EOVERFLOW, "overflow"},
+		{ring.ErrBusy, "busy"},
+		{ring.ErrTooLarge, "toolarge"},
 	} {
 		if errors.Is(err, w.err) {
 			return w.word
@@ -116,6 +126,8 @@ func (r *role) perform(args []string) string {
 		return r.doEvent(args)
 	case "semaphore":
 		return r.doSemaphore(args)
+	case "ring":
+		return r.doRing(args)
 	}
 	var err error
 	switch args[0] + " " + args[1] {
@@ -282,6 +294,213 @@ func (r *role) doSemaphore(args []string) string {
 		}
 	case "close":
 		err = r.semaphore.Close()
+	default:
+		return "no verb " + args[1]
+	}
+	return wordFor(err)
+}
+
+// fill is a record of a ring: n bytes, all of the lowest one of its number, which the first 8 hold.
+func fill(p []byte, number uint64) {
+	for i := range p {
+		p[i] = byte(number)
+	}
+	var b [8]byte
+	binary.LittleEndian.PutUint64(b[:], number)
+	copy(p, b[:])
+}
+
+func filled(number uint64, n int) []byte {
+	p := make([]byte, n)
+	fill(p, number)
+	return p
+}
+
+// recordOf says what a record is.
+func recordOf(p []byte, ok bool, err error) string {
+	if err != nil || !ok {
+		return tried(ok, err)
+	}
+	var b [8]byte
+	copy(b[:], p)
+	number := binary.LittleEndian.Uint64(b[:])
+	if len(p) > 8 && !bytes.Equal(p, filled(number, len(p))) {
+		return "torn"
+	}
+	return fmt.Sprint(number, " ", len(p))
+}
+
+// flow and follow are those of role.c.
+func (r *role) flow() error {
+	for n := r.ring.Stats().Sent; ; n++ {
+		if err := r.writer.Send(context.Background(), filled(n, 8+int(n%100))); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *role) follow(ledger *mem.Uint64) error {
+	next := ledger.Load()
+	for first := true; ; first = false {
+		p, err := r.reader.Peek(context.Background())
+		if err != nil {
+			return err
+		}
+		number := binary.LittleEndian.Uint64(*p)
+		if first && number < next && next-number <= 2 {
+			next = number
+		}
+		if number != next || !bytes.Equal(*p, filled(number, 8+int(number%100))) {
+			return fmt.Errorf("torn: %d of %d bytes, want %d", number, len(*p), next)
+		}
+		next++
+		ledger.Store(next)
+		if err := r.reader.Release(); err != nil {
+			return err
+		}
+	}
+}
+
+// typeFor has the texts of types that role.c has.
+func typeFor(name string) *schema.Schema {
+	kind, ok := map[string]string{"tick": "float64", "tock": "int64"}[name]
+	if !ok {
+		return nil
+	}
+	s, err := schema.Parse("shoal schema 1\nstruct size 16 align 8 {\n\t0 time int64\n\t8 price " + kind + "\n}\n")
+	rerun.Check(err)
+	return s
+}
+
+func (r *role) doRing(args []string) string {
+	var err error
+	switch args[1] {
+	case "open":
+		o := ring.Options{}
+		if args[3] != "" {
+			o.Size = offset(args[3])
+		}
+		o.Type = typeFor(args[4])
+		r.ring, err = ring.OpenOrCreate[[]byte](args[2], &o)
+		r.why = err
+	case "writer":
+		var w *ring.Writer[[]byte]
+		if w, err = r.ring.Writer(); err == nil {
+			r.writer = w
+		}
+	case "reader":
+		var d *ring.Reader[[]byte]
+		if d, err = r.ring.Reader(); err == nil {
+			r.reader = d
+		}
+	case "unwriter":
+		err = r.writer.Close()
+	case "unreader":
+		err = r.reader.Close()
+	case "send":
+		return within([]string{"", "", args[4]}, func(ctx context.Context) error {
+			return r.writer.Send(ctx, filled(uint64(offset(args[2])), offset(args[3])))
+		})
+	case "try":
+		return tried(r.writer.TrySend(filled(uint64(offset(args[2])), offset(args[3]))))
+	case "batch":
+		var records [][]byte
+		for i := range offset(args[3]) {
+			records = append(records, filled(uint64(offset(args[2])+i), 16))
+		}
+		_, err = r.writer.SendBatch(context.Background(), records)
+	case "place", "cancel":
+		var l ring.Loan[[]byte]
+		if l, err = r.writer.LoanBytes(context.Background(), offset(args[3])); err == nil {
+			fill(*l.Value, uint64(offset(args[2])))
+			if args[1] == "place" {
+				err = l.Commit()
+			} else {
+				err = l.Cancel()
+			}
+		}
+	case "receive":
+		var p []byte
+		word := within(args, func(ctx context.Context) (err error) {
+			p, err = r.reader.Receive(ctx)
+			return err
+		})
+		if word != "ok" {
+			return word
+		}
+		return recordOf(p, true, nil)
+	case "tryreceive":
+		return recordOf(r.reader.TryReceive())
+	case "peek":
+		p, err := r.reader.TryPeek()
+		if p == nil || err != nil {
+			return tried(false, err)
+		}
+		return recordOf(*p, true, nil)
+	case "count":
+		n := 0
+		for {
+			_, ok, err := r.reader.TryReceive()
+			if !ok || err != nil {
+				return fmt.Sprint(n)
+			}
+			n++
+		}
+	case "drain":
+		for i := range offset(args[3]) {
+			p, err := r.reader.Receive(context.Background())
+			if err != nil {
+				return wordFor(err)
+			}
+			if got := binary.LittleEndian.Uint64(p); got != uint64(offset(args[2])+i) {
+				return "corrupt"
+			}
+		}
+	case "skip":
+		n := 0
+		for range r.reader.Runs(context.Background()) {
+			if n++; n == 1 {
+				break
+			}
+		}
+	case "skim":
+		i := 0
+		for p, err := range r.reader.Runs(context.Background()) {
+			if err != nil {
+				return wordFor(err)
+			}
+			if got := binary.LittleEndian.Uint64(*p); got != uint64(offset(args[2])+i) {
+				return "corrupt"
+			}
+			if i++; i == offset(args[3]) {
+				break
+			}
+		}
+	case "flow":
+		err = r.flow()
+	case "follow":
+		err = r.follow(word(r.segment.Bytes(), 0))
+	case "why":
+		return strings.ReplaceAll(fmt.Sprint(r.why), "\n", " ")
+	case "repair":
+		n, err := r.ring.Repair()
+		if err != nil {
+			return wordFor(err)
+		}
+		return fmt.Sprint(n)
+	case "stream":
+		for i := range offset(args[3]) {
+			if err = r.writer.Send(context.Background(), filled(uint64(offset(args[2])+i), 8+i%100)); err != nil {
+				break
+			}
+		}
+	case "check":
+		err = r.ring.Check()
+	case "stats":
+		s := r.ring.Stats()
+		return fmt.Sprintf("sent %d received %d repairs %d %d", s.Sent, s.Received, s.WriterRepairs, s.ReaderRepairs)
+	case "close":
+		err = r.ring.Close()
 	default:
 		return "no verb " + args[1]
 	}

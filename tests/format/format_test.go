@@ -18,6 +18,7 @@ import (
 
 	"github.com/seed-247006a4/shoal/internal/layout"
 	"github.com/seed-247006a4/shoal/pshared"
+	"github.com/seed-247006a4/shoal/ring"
 	"github.com/seed-247006a4/shoal/schema"
 )
 
@@ -42,6 +43,11 @@ var structs = map[string]reflect.Type{
 	"mutex":     reflect.TypeFor[layout.Mutex](),
 	"event":     reflect.TypeFor[layout.Event](),
 	"semaphore": reflect.TypeFor[layout.Semaphore](),
+	"mark":      reflect.TypeFor[layout.Mark](),
+	"lane":      reflect.TypeFor[layout.Lane](),
+	"cursor":    reflect.TypeFor[layout.Cursor](),
+	"latency":   reflect.TypeFor[layout.Latency](),
+	"ring":      reflect.TypeFor[layout.Ring](),
 }
 
 // constants are those that Go has under a name that can be reached, beside the kinds.
@@ -65,6 +71,17 @@ var constants = map[string]uint64{
 	"SEMAPHORE_MAGIC":       uint64(layout.SemaphoreMagic),
 	"SEMAPHORE_MAX":         pshared.MaxSemaphore,
 	"SEMAPHORE_MAX_PERMITS": pshared.MaxPermits,
+	"MARKS":                 layout.Marks,
+	"LATENCY_BUCKETS":       layout.LatencyBuckets,
+	"RECORD_THERE":          layout.RecordThere,
+	"RECORD_PAD":            layout.RecordPad,
+	"RECORD_STAMP":          layout.RecordStamp,
+	"RECORD_LENGTH":         layout.RecordLength,
+	"RECORD_HEADER":         layout.RecordHeader,
+	"RECORD_STAMP_SIZE":     layout.RecordStampSize,
+	"RING_SIZE_MIN":         ring.MinSize,
+	"RING_SIZE_MAX":         ring.MaxSize,
+	"RING_SIZE_DEFAULT":     ring.DefaultSize,
 }
 
 // elsewhere are the constants that Go keeps to itself; C and the document have them, and tests/conformance tries them.

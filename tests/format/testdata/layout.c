@@ -58,6 +58,46 @@ int main(void)
 	FIELD(semaphore, config);
 	FIELD(semaphore, value);
 	FIELD(semaphore, free);
+	SIZE(mark);
+	FIELD(mark, position);
+	FIELD(mark, number);
+	SIZE(lane);
+	FIELD(lane, owner);
+	FIELD(lane, claim);
+	FIELD(lane, marked);
+	FIELD(lane, messages);
+	FIELD(lane, bytes);
+	FIELD(lane, full);
+	FIELD(lane, blocked);
+	FIELD(lane, high_water);
+	FIELD(lane, wakes);
+	FIELD(lane, lost_wakes);
+	FIELD(lane, repairs);
+	FIELD(lane, active);
+	FIELD(lane, marks);
+	FIELD(lane, data);
+	FIELD(lane, hurry);
+	FIELD(lane, space);
+	SIZE(cursor);
+	FIELD(cursor, owner);
+	FIELD(cursor, position);
+	FIELD(cursor, flags);
+	FIELD(cursor, messages);
+	FIELD(cursor, bytes);
+	FIELD(cursor, missed);
+	FIELD(cursor, lapped);
+	FIELD(cursor, blocked);
+	FIELD(cursor, wakes);
+	FIELD(cursor, lost_wakes);
+	FIELD(cursor, repairs);
+	FIELD(cursor, active);
+	SIZE(latency);
+	FIELD(latency, buckets);
+	SIZE(ring);
+	FIELD(ring, size);
+	FIELD(ring, lane);
+	FIELD(ring, cursor);
+	FIELD(ring, latency);
 
 	CONSTANT(MAGIC);
 	CONSTANT(MAJOR);
@@ -93,6 +133,17 @@ int main(void)
 	CONSTANT(SEMAPHORE_SLEEPS);
 	CONSTANT(SEMAPHORE_MAX);
 	CONSTANT(SEMAPHORE_MAX_PERMITS);
+	CONSTANT(MARKS);
+	CONSTANT(LATENCY_BUCKETS);
+	CONSTANT(RECORD_THERE);
+	CONSTANT(RECORD_PAD);
+	CONSTANT(RECORD_STAMP);
+	CONSTANT(RECORD_LENGTH);
+	CONSTANT(RECORD_HEADER);
+	CONSTANT(RECORD_STAMP_SIZE);
+	CONSTANT(RING_SIZE_MIN);
+	CONSTANT(RING_SIZE_MAX);
+	CONSTANT(RING_SIZE_DEFAULT);
 
 	/* What is computed. */
 	printf("table %" PRIu64 " slot %" PRIu64 " owner %#" PRIx64 " claim %#" PRIx64 "\n", shoal_members_size_(48),

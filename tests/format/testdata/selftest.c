@@ -285,6 +285,130 @@ static void damage(const char *file)
 	}
 }
 
+/* Everything that can be done with a ring without waiting. */
+static void try_ring(const char *file)
+{
+	static struct shoal_ring r;
+	static unsigned char record[4096];
+	struct shoal_ring_stats stats;
+	const void *p;
+	void *place;
+	size_t n;
+	int i;
+
+	if (shoal_ring_open(&r, file, NULL) < 0)
+		return;
+	shoal_ring_check(&r);
+	shoal_ring_stats(&r, &stats);
+	shoal_ring_repair(&r);
+	if (shoal_ring_reader(&r) == 0) {
+		if (shoal_ring_peek_for(&r, &p, &n, 100) == 0 && n > 0)
+			memcpy(record, p, n); /* a sanitizer sees what lies outside */
+		for (i = 0; i < 10 && shoal_ring_tryreceive(&r, record, sizeof record, &n) == 0; i++)
+			;
+	}
+	if (shoal_ring_writer(&r) == 0) {
+		for (i = 0; i < 10 && shoal_ring_trysend(&r, record, r.fixed != UINT64_MAX ? r.fixed : 300); i++)
+			;
+		if (shoal_ring_reserve(&r, &place, (size_t)r.limit, 100) == 0) {
+			memset(place, 1, (size_t)r.limit);
+			shoal_ring_commit(&r, (size_t)r.limit);
+		}
+		shoal_ring_trysend(&r, record, 0);
+	}
+	for (i = 0; i < 10 && shoal_ring_trypeek(&r, &p, &n) == 0; i++) {
+		if (n > 0 && n <= sizeof record)
+			memcpy(record, p, n);
+		shoal_ring_skip(&r);
+	}
+	shoal_ring_check(&r);
+	shoal_ring_close(&r);
+}
+
+/* Bytes of a ring that mean something, and random words all over it. */
+static void damage_ring(const char *file, int rounds)
+{
+	static const unsigned char values[] = {0x01, 0x7f, 0x80, 0xff};
+	static unsigned char good[16384], bad[16384];
+	const char *path = file + strlen("file:");
+	FILE *f = fopen(path, "rb");
+	uint64_t seed = 1, word;
+	size_t n, i, at, body, v;
+	int round;
+
+	if (f == NULL) {
+		failures++;
+		return;
+	}
+	n = fread(good, 1, sizeof good, f);
+	fclose(f);
+	body = (size_t)((struct shoal_format_header *)(void *)good)->body;
+	if (body + sizeof(struct shoal_format_ring) + 4096 > n) {
+		failures++;
+		return;
+	}
+	memcpy(bad, good, n);
+	for (i = 0; i < body + 1536 + 200; i += rounds < 1000 ? 9 : 1) {
+		at = i < body ? SIZE_MAX : i - body;
+		if ((at >= 8 && at < 128) || (at >= 128 + 96 && at < 256 + 64) || (at >= 512 + 8 && at < 768) ||
+		    (at >= 768 + 96 && at < 1536 && at != SIZE_MAX))
+			continue; /* counters, unused */
+		for (v = 0; v < sizeof values; v++) {
+			bad[i] = values[v];
+			write_file(path, bad, n);
+			try_ring(file);
+		}
+		bad[i] = good[i];
+	}
+	for (round = 0; round < rounds; round++) {
+		memcpy(bad, good, n);
+		for (v = 0; v < 3; v++) {
+			seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+			at = body + (size_t)(seed >> 33) % ((v == 0 ? 1536 : 6 * 8) / 8) * 8 + (v == 0 ? 0 : 1536);
+			word = seed >> (seed >> 40 & 63);
+			if ((seed & 1) != 0)
+				word &= ~UINT64_C(7);
+			if (v > 0 && (seed & 6) != 0)
+				word |= SHOAL_RECORD_THERE;
+			memcpy(bad + at, &word, 8);
+		}
+		write_file(path, bad, n);
+		try_ring(file);
+	}
+	for (i = 0; i < n; i += 128) { /* it ends early */
+		write_file(path, good, i);
+		try_ring(file);
+	}
+}
+
+static void test_damaged_rings(int rounds)
+{
+	static const char *const types[] = {NULL, "shoal schema 1\n[300]char\n"};
+	static struct shoal_ring r;
+	static unsigned char record[2048];
+	struct shoal_ring_options options = {4096, 0, NULL, 2, NULL};
+	char file[300];
+	size_t n, i, k;
+
+	snprintf(file, sizeof file, "file:/dev/shm/%s", name("damaged"));
+	for (i = 0; i < 2; i++) {
+		options.schema = types[i];
+		EXPECT(shoal_ring_open_or_create(&r, file, &options), 1);
+		EXPECT(shoal_ring_writer(&r), 0);
+		EXPECT(shoal_ring_reader(&r), 0);
+		for (k = 0; k < 12; k++)
+			EXPECT(shoal_ring_trysend(&r, record, 300), 0);
+		for (k = 0; k < 9; k++)
+			EXPECT(shoal_ring_tryreceive(&r, record, sizeof record, &n), 0);
+		for (k = 0; k < 4; k++) /* beyond the end, behind a pad */
+			EXPECT(shoal_ring_trysend(&r, record, 300), 0);
+		EXPECT(shoal_ring_check(&r), 0);
+		shoal_ring_close(&r);
+		damage_ring(file, rounds);
+		unlink(file + strlen("file:"));
+	}
+}
+
 static void test_damage(void)
 {
 	struct shoal_options few = {0600, NULL, 2};
@@ -440,6 +564,201 @@ static void test_segments(void)
 	EXPECT(shoal_segment_open(&segment, address), -ENOENT);
 }
 
+/* A thread that receives, checks and counts. */
+static void *receive_all(void *argument)
+{
+	struct shoal_ring *r = (struct shoal_ring *)argument;
+	static uint64_t record[64];
+	uint64_t i;
+	size_t n;
+
+	for (i = 0; i < 5000; i++) {
+		EXPECT(shoal_ring_receive(r, record, sizeof record, &n), 0);
+		EXPECT((long)record[0], (long)i);
+		EXPECT((long)n, (long)(8 + 8 * (i % 60)));
+	}
+	return NULL;
+}
+
+static struct shoal_ring idle;
+
+static void *wait_record(void *unused)
+{
+	char byte;
+	size_t n;
+
+	(void)unused;
+	EXPECT(shoal_ring_receive(&idle, &byte, 1, &n), SHOAL_ECLOSED);
+	return NULL;
+}
+
+static void *wait_room(void *unused)
+{
+	static char bytes[2024];
+
+	(void)unused;
+	EXPECT(shoal_ring_send(&idle, bytes, sizeof bytes), SHOAL_ECLOSED);
+	return NULL;
+}
+
+/* Close sends away who waits in the ports. */
+static void test_ring_close(void)
+{
+	struct shoal_ring_options options = {4096, 0, NULL, 4, NULL};
+	static char bytes[2024];
+	pthread_t waiter;
+
+	EXPECT(shoal_ring_open_or_create(&idle, name("ring"), &options), 1);
+	EXPECT(shoal_ring_reader(&idle), 0);
+	pthread_create(&waiter, NULL, wait_record, NULL);
+	while ((shoal_load32_(&idle.control->lane.data) & 1) == 0)
+		shoal_nap_(100000);
+	shoal_ring_close(&idle);
+	pthread_join(waiter, NULL);
+	EXPECT(shoal_ring_open_or_create(&idle, name("ring"), &options), 0);
+	EXPECT(shoal_ring_writer(&idle), 0);
+	while (shoal_ring_trysend(&idle, bytes, sizeof bytes) == 0)
+		;
+	pthread_create(&waiter, NULL, wait_room, NULL);
+	while ((shoal_load32_(&idle.control->lane.space) & 1) == 0)
+		shoal_nap_(100000);
+	shoal_ring_close(&idle);
+	pthread_join(waiter, NULL);
+	EXPECT(shoal_remove(name("ring")), 0);
+}
+
+/* A ring of a type takes and gives records of its length alone. */
+static void test_ring_type(void)
+{
+	static const char tick[] = "shoal schema 1\nstruct size 16 align 8 {\n\t0 time int64\n\t8 price float64\n}\n";
+	static struct shoal_ring r, any;
+	struct shoal_ring_options options = {4096, 0, NULL, 4, tick};
+	static uint64_t many[400];
+	uint64_t record[2] = {1, 2}, batch[6] = {1, 2, 3, 4, 5, 6};
+	void *place;
+	size_t n;
+
+	EXPECT(shoal_ring_create(&r, name("typed"), &options), 0);
+	EXPECT(shoal_ring_open(&any, name("typed"), NULL), 0); /* without a type: it keeps that of the ring */
+	options.schema = "shoal schema 1\nint64\n";
+	EXPECT(shoal_ring_open(&idle, name("typed"), &options), SHOAL_ETYPE);
+	options.schema = "int64";
+	EXPECT(shoal_ring_open(&idle, name("typed"), &options), -EINVAL);
+	options.schema = "shoal schema 1\n[2025]char\n";
+	EXPECT(shoal_ring_create(&idle, name("long"), &options), -EMSGSIZE);
+	EXPECT(shoal_ring_writer(&any), 0);
+	EXPECT(shoal_ring_send(&any, record, 8), -EINVAL);
+	EXPECT(shoal_ring_send(&any, record, 0), -EINVAL);
+	EXPECT(shoal_ring_send_batch(&any, batch, 8, 6, &n), -EINVAL);
+	EXPECT(shoal_ring_reserve(&any, &place, 17, 0), -EINVAL);
+	EXPECT((long)(place == NULL), 1);
+	EXPECT(shoal_ring_reserve(&any, &place, 16, 0), 0);
+	EXPECT(shoal_ring_commit(&any, 8), -EINVAL);
+	EXPECT(shoal_ring_commit(&any, 17), -EMSGSIZE);
+	memcpy(place, record, 16);
+	EXPECT(shoal_ring_commit(&any, 16), 0);
+	EXPECT(shoal_ring_commit(&any, 16), SHOAL_ENOTOWNER);
+	EXPECT(shoal_ring_cancel(&any), SHOAL_ENOTOWNER);
+	EXPECT(shoal_ring_send_batch(&any, batch, 16, 3, &n), 0);
+	EXPECT((long)n, 3);
+	EXPECT(shoal_ring_send_batch(&any, NULL, 16, 0, &n), 0);
+	EXPECT(shoal_ring_send_batch_for(&any, many, 16, 200, &n, 0), SHOAL_EBUSY);
+	EXPECT((long)n, 166); /* beside four of 24 bytes, a time and the end */
+	EXPECT(shoal_ring_send_batch_for(&any, many, 16, 2, &n, 100000), SHOAL_ETIMEDOUT);
+	EXPECT((long)n, 0);
+	EXPECT(shoal_ring_reader(&r), 0);
+	EXPECT(shoal_ring_receive(&r, record, 8, &n), -EMSGSIZE);
+	EXPECT((long)n, 16);
+	EXPECT(shoal_ring_receive(&r, record, 16, &n), 0);
+	EXPECT((long)(record[0] == 1 && record[1] == 2), 1);
+	EXPECT(shoal_ring_receive(&r, record, 16, &n), 0);
+	EXPECT(shoal_ring_receive(&r, record, 16, &n), 0);
+	EXPECT((long)(record[0] == 3 && record[1] == 4), 1);
+	shoal_ring_close(&any);
+	shoal_ring_close(&r);
+	EXPECT(shoal_remove(name("typed")), 0);
+}
+
+/* A child made by fork has no port, and can take none that its parent has. */
+static int child_of_ring(void)
+{
+	static struct shoal_ring again;
+	const void *p;
+	size_t n;
+
+	failures = 0;
+	EXPECT(shoal_ring_trysend(&idle, "x", 1), SHOAL_EFORK);
+	EXPECT(shoal_ring_trypeek(&idle, &p, &n), SHOAL_EFORK);
+	EXPECT(shoal_ring_release(&idle), SHOAL_EFORK);
+	EXPECT(shoal_ring_writer(&idle), SHOAL_EFORK);
+	EXPECT(shoal_ring_open(&again, name("ring"), NULL), 0);
+	EXPECT(shoal_ring_writer(&again), SHOAL_EBUSY);
+	EXPECT((long)(strstr(shoal_ring_why(&again), "process") != NULL), 1);
+	EXPECT(shoal_ring_reader(&again), SHOAL_EBUSY);
+	shoal_ring_close(&idle);
+	EXPECT(shoal_ring_writer(&again), SHOAL_EBUSY);
+	shoal_ring_close(&again);
+	return failures;
+}
+
+static void test_ring_fork(void)
+{
+	struct shoal_ring_options options = {4096, 0, NULL, 4, NULL};
+	char byte;
+	size_t n;
+
+	EXPECT(shoal_ring_open_or_create(&idle, name("ring"), &options), 1);
+	EXPECT(shoal_ring_writer(&idle), 0);
+	EXPECT(shoal_ring_reader(&idle), 0);
+	EXPECT(in_child(child_of_ring), 0);
+	EXPECT(shoal_ring_trysend(&idle, "x", 1), 0);
+	EXPECT(shoal_ring_tryreceive(&idle, &byte, 1, &n), 0);
+	EXPECT((long)byte, 'x');
+	EXPECT(shoal_ring_check(&idle), 0);
+	shoal_ring_close(&idle);
+	EXPECT(shoal_remove(name("ring")), 0);
+}
+
+static void test_ring(void)
+{
+	static struct shoal_ring ring;
+	static uint64_t record[256];
+	struct shoal_ring_options options = {4096, 0, NULL, 4, NULL};
+	struct shoal_ring_stats stats;
+	const char *object = name("ring");
+	pthread_t thread;
+	const void *p;
+	void *place;
+	uint64_t i;
+	size_t n;
+
+	options.size = 5000;
+	EXPECT(shoal_ring_create(&ring, object, &options), -EINVAL);
+	options.size = 4096;
+	EXPECT(shoal_ring_create(&ring, object, &options), 0);
+	EXPECT(shoal_ring_trysend(&ring, record, 8), SHOAL_ENOTOWNER);
+	EXPECT(shoal_ring_writer(&ring), 0);
+	EXPECT(shoal_ring_writer(&ring), SHOAL_EBUSY);
+	EXPECT(shoal_ring_reader(&ring), 0);
+	EXPECT(shoal_ring_trypeek(&ring, &p, &n), SHOAL_EBUSY);
+	EXPECT(shoal_ring_trysend(&ring, record, 2025), -EMSGSIZE);
+	EXPECT(pthread_create(&thread, NULL, receive_all, &ring), 0);
+	for (i = 0; i < 5000; i++) {
+		EXPECT(shoal_ring_reserve(&ring, &place, 8 + 8 * (i % 60), -1), 0);
+		EXPECT(shoal_ring_trysend(&ring, record, 8), SHOAL_EBUSY);
+		*(uint64_t *)place = i;
+		EXPECT(shoal_ring_commit(&ring, 8 + 8 * (i % 60)), 0);
+	}
+	pthread_join(thread, NULL);
+	EXPECT(shoal_ring_check(&ring), 0);
+	EXPECT(shoal_ring_stats(&ring, &stats), 0);
+	EXPECT((long)stats.received, 5000);
+	shoal_ring_close(&ring);
+	shoal_ring_close(&ring);
+	EXPECT(shoal_ring_trysend(&ring, record, 8), SHOAL_ECLOSED);
+	EXPECT(shoal_remove(object), 0);
+}
+
 int main(int argc, char **argv)
 {
 	bool forks = argc < 3 || strcmp(argv[2], "nofork") != 0;
@@ -448,9 +767,15 @@ int main(int argc, char **argv)
 	test_objects();
 	test_segments();
 	test_threads();
-	if (forks)
+	test_ring();
+	test_ring_close();
+	test_ring_type();
+	if (forks) {
 		test_fork();
+		test_ring_fork();
+	}
 	test_damage();
+	test_damaged_rings(forks ? 2000 : 100);
 	if (forks)
 		test_fork();
 	printf("%d failures\n", failures);
