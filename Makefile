@@ -4,12 +4,12 @@ GO ?= go
 
 # Packages whose tests gain from the race detector; it sees the Go heap, not shared memory. The others check source text
 # or run programs.
-RACE = $$($(GO) list ./... | grep -vE '/internal/(archtest|testrun)$$|/(cmd|examples)/')
+RACE = $$($(GO) list ./... | grep -vE '/internal/(archtest|matrix|testrun)$$|/(cmd|examples)/')
 
 SOAK ?= 2m
 FUZZ ?= 30s
 
-.PHONY: all build setup test lint race soak fuzz bench man demo clean
+.PHONY: all build setup test lint race conformance soak fuzz bench man demo clean
 
 all: build
 
@@ -27,6 +27,9 @@ lint: ## the rules of the house alone
 
 race: setup ## all tests with the race detector
 	@$(GO) run ./internal/testrun CGO_ENABLED=1 -count=1 -race $(RACE)
+
+conformance: setup ## what programs in different languages do to the same objects, as a matrix of pairs and cases
+	@$(GO) run ./internal/matrix
 
 soak: setup ## random kills and restarts for as long as asked, SOAK=10m for each of locks, rings, topics and queues
 	SHOAL_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -run '^(TestKill|TestStreamKill|TestSoakKill)$$' -v -p 1 ./pshared ./ring ./topic ./queue

@@ -26,20 +26,43 @@ func TestMain(m *testing.M) {
 	isolate.Main(m)
 }
 
-// language is one that the cases are performed in.
-type language struct {
-	name  string
-	start func(t testing.TB) *rerun.Process // in the role of the scripts
+// table is where a language joins: by a role that understands the words of role_linux_test.go, and the command line
+// that starts it. What has to be compiled for that lasts as long as the test. Go's role is this test binary.
+var table = []struct {
+	name    string
+	command func(t *testing.T) []string
+}{
+	{"go", nil},
+	{"c", func(t *testing.T) []string { return []string{compile(t, "cc", "role", strict...)} }},
 }
 
-// languages are all of them. What has to be compiled for them lasts as long as the test.
-func languages(t *testing.T) []language {
+// language is one that the cases are performed in. Subtests that are for a pair of them have a part "one,other" in
+// their names: that is how the matrix finds them.
+type language struct {
+	name    string
+	command []string // nil: this test binary
+}
+
+// languages are all of them.
+func languages(t *testing.T) (all []language) {
 	t.Helper()
-	program := compile(t, "cc", "role", strict...)
-	return []language{
-		{"go", func(t testing.TB) *rerun.Process { return rerun.Start(t, "conform") }},
-		{"c", func(t testing.TB) *rerun.Process { return startC(t, program) }},
+	for _, l := range table {
+		var command []string
+		if l.command != nil {
+			command = l.command(t)
+		}
+		all = append(all, language{l.name, command})
 	}
+	return all
+}
+
+// start starts a process in the role of the scripts.
+func (l language) start(t testing.TB) *rerun.Process {
+	t.Helper()
+	if l.command == nil {
+		return rerun.Start(t, "conform")
+	}
+	return rerun.StartCommand(t, &exec.Cmd{Path: l.command[0], Args: l.command, Stderr: os.Stderr})
 }
 
 // strict are the flags under which the header must be clean.
