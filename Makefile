@@ -9,7 +9,7 @@ RACE = $$($(GO) list ./... | grep -vE '/internal/(archtest|matrix|testrun)$$|/(c
 SOAK ?= 2m
 FUZZ ?= 30s
 
-.PHONY: all build setup test lint race conformance soak fuzz bench man demo clean
+.PHONY: all build setup test lint race conformance soak fuzz bench man demo install uninstall clean
 
 all: build
 
@@ -49,6 +49,24 @@ man: ## the manual pages, in bin/man
 
 demo: ## two processes, System V and POSIX shared memory, in ten seconds
 	@$(GO) run ./cmd/shoal demo
+
+# Where install puts the C header: below DESTDIR, for packagers, but the files say PREFIX.
+PREFIX ?= /usr/local
+INCLUDE = $(DESTDIR)$(PREFIX)/include
+MAN3 = $(DESTDIR)$(PREFIX)/share/man/man3
+PKGCONFIG = $(DESTDIR)$(PREFIX)/share/pkgconfig
+
+install: ## the C header, its manual page and its pkg-config file, PREFIX=/usr/local
+	install -d "$(INCLUDE)" "$(MAN3)" "$(PKGCONFIG)"
+	install -m 644 include/shoal.h "$(INCLUDE)/shoal.h"
+	install -m 644 docs/man/shoal.h.3 "$(MAN3)/shoal.h.3"
+	major=$$(sed -n 's/^.define SHOAL_MAJOR \([0-9]*\).*/\1/p' include/shoal.h) && \
+	minor=$$(sed -n 's/^.define SHOAL_MINOR \([0-9]*\).*/\1/p' include/shoal.h) && \
+	sed "s|@PREFIX@|$(PREFIX)|; s|@VERSION@|$$major.$$minor|" include/shoal.pc.in >"$(PKGCONFIG)/shoal.pc"
+	chmod 644 "$(PKGCONFIG)/shoal.pc"
+
+uninstall: ## what install has put there
+	rm -f "$(INCLUDE)/shoal.h" "$(MAN3)/shoal.h.3" "$(PKGCONFIG)/shoal.pc"
 
 clean:
 	rm -rf bin

@@ -4,6 +4,7 @@ package format
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/seed-247006a4/shoal/internal/isolate"
+	"github.com/seed-247006a4/shoal/internal/layout"
 )
 
 func TestMain(m *testing.M) { isolate.Main(m) }
@@ -91,6 +93,51 @@ func run(t *testing.T, env string, command ...string) string {
 		t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, out)
 	}
 	return string(out)
+}
+
+// TestInstall installs the header and compiles a program with what pkg-config says, and nothing else.
+func TestInstall(t *testing.T) {
+	if _, err := exec.LookPath("pkg-config"); err != nil {
+		t.Fatalf("%v: run scripts/setup, or: apt-get install --yes --no-install-recommends pkg-config", err)
+	}
+	prefix, stage := filepath.Join(t.TempDir(), "prefix"), t.TempDir()
+	run(t, "", "make", "-C", "../..", "install", "PREFIX="+prefix, "DESTDIR=")
+	env := "PKG_CONFIG_PATH=" + filepath.Join(prefix, "share/pkgconfig")
+	want := fmt.Sprintf("%d.%d\n", layout.Major, layout.Minor)
+	if got := run(t, env, "pkg-config", "--modversion", "shoal"); got != want {
+		t.Errorf("it has version %q, want %q", got, want)
+	}
+	flags := strings.Fields(run(t, env, "pkg-config", "--cflags", "--libs", "shoal"))
+	program := filepath.Join(t.TempDir(), "ring")
+	run(t, "", slices.Concat([]string{"cc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-o", program,
+		"../../examples/c/ring.c"}, flags)...)
+	run(t, "", "make", "-C", "../..", "install", "PREFIX=/opt/shoal", "DESTDIR="+stage)
+	for _, file := range [][2]string{
+		{"include/shoal.h", "include/shoal.h"}, {"share/man/man3/shoal.h.3", "docs/man/shoal.h.3"},
+	} {
+		want, err := os.ReadFile(filepath.Join("../..", file[1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join(stage, "opt/shoal", file[0]))
+		if err != nil || string(got) != string(want) {
+			t.Errorf("%s: %d bytes, want %d; %v", file[0], len(got), len(want), err)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(stage, "opt/shoal/share/pkgconfig/shoal.pc"))
+	if err != nil || !strings.Contains(string(text), "\nprefix=/opt/shoal\n") || strings.Contains(string(text), "@") {
+		t.Errorf("shoal.pc: %v\n%s", err, text)
+	}
+	run(t, "", "make", "-C", "../..", "uninstall", "PREFIX="+prefix, "DESTDIR=")
+	err = filepath.WalkDir(prefix, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			t.Errorf("uninstall leaves %s", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 // TestUnits links C and C++ files that include the header into one program: it has one keeper.
