@@ -16,6 +16,7 @@
  *	struct shoal_event      a flag to wait for
  *	struct shoal_semaphore  a number, or permits, to wait for
  *	struct shoal_ring       records from one writer to one reader
+ *	struct shoal_topic      records from publishers to all subscribers
  *	struct shoal_segment    memory of your own, with struct shoal_members in it
  *
  * The same objects are used by Go programs (module github.com/seed-247006a4/shoal)
@@ -82,7 +83,7 @@
  *	Members        who takes part, and who has died
  *	Spinning, Waiting, Event count
  *	Objects        header, member table, body
- *	Mutex, Event, Semaphore, Ring
+ *	Mutex, Event, Semaphore, Ring, Topic
  *
  * Names that end in an underscore are not for programs. SHOAL_SLOW_ marks slow paths:
  * functions of their own, so that fast ones stay small where they are inlined.
@@ -161,6 +162,10 @@ extern int clock_gettime(int clock, struct timespec *now);
 #define SHOAL_ECLOSED (-5008)
 /* The handle was opened before fork, by the parent: close it and open it anew. */
 #define SHOAL_EFORK (-5009)
+/* Records of a topic were overwritten before they were read. See shoal_topic_peek_for. */
+#define SHOAL_EMISSED (-5010)
+/* The subscriber was too slow, and is lossy from now on. See shoal_topic_peek_for. */
+#define SHOAL_EDROPPED (-5011)
 
 /* shoal_strerror returns words for an error of this header: a constant. */
 static inline const char *shoal_strerror(int err)
@@ -184,6 +189,10 @@ static inline const char *shoal_strerror(int err)
 		return "already closed";
 	case SHOAL_EFORK:
 		return "opened before fork: close and open it in the child";
+	case SHOAL_EMISSED:
+		return "records were overwritten before they were read";
+	case SHOAL_EDROPPED:
+		return "too slow, and lossy from now on";
 	case SHOAL_EOWNERDEAD:
 		return "the previous owner died";
 	case SHOAL_ENOTRECOVERABLE:
@@ -374,6 +383,51 @@ struct shoal_format_ring {
 #define SHOAL_RING_SIZE_MAX UINT64_C(4294967296)
 #define SHOAL_RING_SIZE_DEFAULT UINT64_C(1048576)
 
+/* The head of a topic. Behind it: a lane for each publisher, a place word for each
+ * subscriber, padded to a line, a struct shoal_format_subscriber for each, a cursor for
+ * each lane and subscriber, those of lane 0 first, and the data of each lane. */
+struct shoal_format_topic {
+	uint32_t lanes;       /* how many publishers there can be */
+	uint32_t subscribers; /* and subscribers */
+	uint64_t lane_size;   /* bytes of data of each lane */
+	uint32_t policy;
+	unsigned char unused[SHOAL_LINE - 20];
+	uint32_t data; /* event count: subscribers sleep here */
+	uint32_t rest; /* number of data of whose sleepers only a few have been woken; 0: none */
+	unsigned char unused1[SHOAL_LINE - 8];
+	uint32_t used_lanes;  /* from there on there has never been a publisher */
+	uint32_t used_places; /* nor a subscriber */
+	uint64_t joins;       /* raised when there are other cursors for publishers to look at */
+	unsigned char unused2[SHOAL_LINE - 16];
+};
+
+struct shoal_format_subscriber {
+	uint64_t name[2];
+	uint64_t blocked, wakes, lost_wakes, repairs, drops, joined;
+	uint64_t unused[8];
+	struct shoal_format_latency latency;
+};
+
+/* Flags of a place word, beside the owner. 0 is a free place. */
+#define SHOAL_SUB_RELIABLE UINT64_C(1) /* publishers do not overwrite what lies behind its cursors */
+#define SHOAL_SUB_JOINING UINT64_C(2)  /* its cursors are being set */
+#define SHOAL_SUB_NAMED UINT64_C(4)    /* it has a name, and stays without a process */
+#define SHOAL_SUB_DROPPED UINT64_C(8)  /* publishers were to wait for it, and do not any more */
+#define SHOAL_SUB_FLAGS UINT64_C(15)
+
+/* What publishers do when a reliable subscriber leaves no room. */
+#define SHOAL_TOPIC_WAIT 0   /* wait for it */
+#define SHOAL_TOPIC_REFUSE 1 /* fail: SHOAL_EBUSY, whatever the timeout */
+#define SHOAL_TOPIC_DROP 2   /* make it lossy; it is told, by SHOAL_EDROPPED */
+
+/* How many there can be; a lane has as many bytes as a ring, and a default of its own. */
+#define SHOAL_TOPIC_PUBLISHERS_MAX 1024
+#define SHOAL_TOPIC_PUBLISHERS_DEFAULT 8
+#define SHOAL_TOPIC_SUBSCRIBERS_MAX 16384
+#define SHOAL_TOPIC_SUBSCRIBERS_DEFAULT 64
+#define SHOAL_TOPIC_LANE_SIZE_DEFAULT UINT64_C(131072)
+#define SHOAL_TOPIC_NAME_MAX 16 /* bytes */
+
 /* The longest name of an object, and the longest text of a type, in bytes. */
 #define SHOAL_NAME_MAX 200
 #define SHOAL_SCHEMA_MAX 65536
@@ -467,6 +521,25 @@ SHOAL_AT_(ring, size, 0);
 SHOAL_AT_(ring, lane, 128);
 SHOAL_AT_(ring, cursor, 768);
 SHOAL_AT_(ring, latency, 896);
+SHOAL_SIZE_(topic, 384);
+SHOAL_AT_(topic, lanes, 0);
+SHOAL_AT_(topic, subscribers, 4);
+SHOAL_AT_(topic, lane_size, 8);
+SHOAL_AT_(topic, policy, 16);
+SHOAL_AT_(topic, data, 128);
+SHOAL_AT_(topic, rest, 132);
+SHOAL_AT_(topic, used_lanes, 256);
+SHOAL_AT_(topic, used_places, 260);
+SHOAL_AT_(topic, joins, 264);
+SHOAL_SIZE_(subscriber, 640);
+SHOAL_AT_(subscriber, name, 0);
+SHOAL_AT_(subscriber, blocked, 16);
+SHOAL_AT_(subscriber, wakes, 24);
+SHOAL_AT_(subscriber, lost_wakes, 32);
+SHOAL_AT_(subscriber, repairs, 40);
+SHOAL_AT_(subscriber, drops, 48);
+SHOAL_AT_(subscriber, joined, 56);
+SHOAL_AT_(subscriber, latency, 128);
 
 /* The size of a member table of so many slots. */
 static inline uint64_t shoal_members_size_(uint64_t slots) { return 64 + slots * (8 + 64); }
@@ -5237,6 +5310,2798 @@ static inline void shoal_ring_close(struct shoal_ring *r)
 		shoal_ring_reader_close(r);
 	}
 	shoal_close(&r->object);
+}
+
+/* ================================================================ Topic ==
+ *
+ * Publish and subscribe: every record of every publisher goes to every subscriber.
+ * Each publisher appends to a lane of its own, as the writer of a ring does; each
+ * subscriber has a cursor in every lane, and one word, its place, which says whose it
+ * is and what publishers make of it:
+ *
+ *	                      +----- dropped, by a publisher -----+
+ *	                      |                                   v
+ *	free --> joining --> reliable                           lossy --> free
+ *	            |            ^                                ^
+ *	            +------------+------- subscribed so ----------+
+ *
+ *	with a name:  its process's <--> nobody's --> free, by forget
+ *
+ * A reliable subscriber reads in place, and publishers do not overwrite what it has
+ * not released: each knows a gate, a lane's size behind the slowest cursor, and looks
+ * at the cursors again when it gets there. A lossy one copies a record, and then looks
+ * at the lane's claim, which publishers raise before they overwrite: if the record lay
+ * below, the copy is worthless, and it goes on with a newer one, whose number says how
+ * many it has missed.
+ *
+ * A subscriber joins by storing its cursor, then its place, then joins, and then looks
+ * at the claim. A publisher raises its claim, then looks at joins. All are sequentially
+ * consistent, so one of the two sees the other: the subscriber takes a newer cursor, or
+ * the publisher does not use what it has claimed.
+ *
+ * Whatever is decided about a subscription is decided by one compare-and-swap of its
+ * place. So at any store a process may die: a lane has an owner who has gone, a place
+ * is void, a record is there or is not, and whoever needs the thing takes it.
+ */
+
+/* How a topic is made. NULL or zeros are good defaults. */
+struct shoal_topic_options {
+	uint32_t publishers;   /* at a time: 1 to SHOAL_TOPIC_PUBLISHERS_MAX; 0: SHOAL_TOPIC_PUBLISHERS_DEFAULT */
+	uint32_t subscribers;  /* 1 to SHOAL_TOPIC_SUBSCRIBERS_MAX; 0: SHOAL_TOPIC_SUBSCRIBERS_DEFAULT */
+	uint64_t lane_size;    /* bytes for each publisher: a power of two, SHOAL_RING_SIZE_MIN to _MAX;
+	                        * 0: SHOAL_TOPIC_LANE_SIZE_DEFAULT. It is how far a subscriber may fall behind */
+	uint32_t policy;       /* SHOAL_TOPIC_WAIT, _REFUSE or _DROP */
+	unsigned mode;         /* 0: 0600. Who takes part needs to read and write */
+	const uint32_t *group; /* NULL: the creator's */
+	const char *schema;    /* text of the type of the records; NULL: none, and opens any */
+};
+
+struct shoal_topic_publisher;
+struct shoal_topic_subscriber;
+
+/* An open topic. Its own functions may be called by any thread. */
+struct shoal_topic {
+	struct shoal object;
+	struct shoal_format_topic *head;
+	struct shoal_format_lane *control; /* of all lanes */
+	uint64_t *places;
+	struct shoal_format_subscriber *rows;
+	struct shoal_format_cursor *cursors; /* those of lane 0 first */
+	unsigned char *data;
+	uint64_t lane_size;
+	uint64_t limit; /* length of a record at most */
+	uint64_t fixed; /* exactly; UINT64_MAX if each has its own */
+	uint32_t lanes, count, policy; /* count: of places */
+	uint32_t closing;
+	uint32_t gate; /* for the lists of what is open here */
+	struct shoal_topic_publisher *publishers;
+	struct shoal_topic_subscriber *subscribers;
+};
+
+/* One lane of it. */
+struct shoal_lane_ {
+	struct shoal_members *members;
+	struct shoal_format_lane *control;
+	unsigned char *data;
+	uint64_t size, limit;
+	uint32_t number;
+};
+
+/* What its publisher knows: as the writer of a ring. */
+struct shoal_lane_writer_ {
+	struct shoal_lane_ lane;
+	uint64_t position, limit, mark, stamp;
+	uint64_t first, header; /* the run that is not committed; header 0: there is none */
+	uint64_t added, length, stamped, messages, bytes;
+};
+
+/* A publisher. It serves one thread at a time. */
+struct shoal_topic_publisher {
+	struct shoal_topic *topic;
+	struct shoal_topic_publisher *newer, *older;
+	bool open, lent;
+	uint32_t closing;
+	int32_t busy;
+	uint64_t loan; /* bytes that were reserved */
+	struct shoal_lane_writer_ writer;
+	struct shoal_format_cursor *cursors; /* of all subscribers in its lane */
+	uint64_t gate;                       /* a lane's size behind the slowest of them, when it looked */
+	uint64_t joins;                      /* how many had joined before it looked */
+	struct shoal_spinner_ spin;
+	uint64_t need, want; /* while it waits */
+	int room;            /* what the last look has found */
+};
+
+/* A subscriber's end of one lane: in place, or copying. */
+struct shoal_topic_source_ {
+	struct shoal_lane_ lane;
+	struct shoal_format_cursor *cursor;
+	bool copies, unsaid;     /* unsaid: something was read that has not been released */
+	uint64_t position, next; /* of the next record; behind the one that was peeked at */
+	uint64_t said;           /* what the cursor says */
+	uint64_t told, sampled, length, number, messages, bytes;
+	uint64_t missed; /* that have not been told yet */
+};
+
+/* See shoal_follow_. */
+struct shoal_follower_ {
+	struct shoal_spinner_ spinner;
+	uint64_t taken; /* when it last ran dry */
+	uint32_t brief; /* short waits, less four for each other; 0 when it has backed off */
+	uint32_t trust; /* how many it takes to back off */
+	int64_t back;   /* nanoseconds it backs off; 0: not at all */
+};
+
+/* Which record something was. */
+struct shoal_topic_info {
+	uint32_t publisher; /* number of its lane */
+	uint64_t number;    /* in the lane, from 0 when the topic was made */
+};
+
+/* A subscriber. It serves one thread at a time. */
+struct shoal_topic_subscriber {
+	struct shoal_topic *topic;
+	struct shoal_topic_subscriber *newer, *older;
+	bool open;
+	bool watched; /* it is reliable, and may be dropped */
+	bool held;    /* there is a record at hand */
+	uint32_t closing;
+	int32_t busy;
+	uint32_t place;
+	uint64_t word; /* of the place */
+	struct shoal_format_subscriber *row;
+	struct shoal_topic_source_ *sources; /* by lane */
+	uint64_t *copy;
+	uint32_t at;   /* lane of which the record at hand is, or will be next */
+	int32_t left;  /* records until it is another lane's turn */
+	uint64_t missed, taken, looks;
+	struct shoal_topic_info last;
+	struct shoal_follower_ follow;
+};
+
+/* How to subscribe. NULL or zeros: reliable, from now on, without a name. */
+struct shoal_topic_subscribe_options {
+	bool lossy;       /* publishers do not wait for it: see SHOAL_EMISSED */
+	bool oldest;      /* begins with the oldest record that is still there, not with the next */
+	uint64_t history; /* if not 0: with so many of each publisher, of those still there */
+	const char *name; /* 1 to 16 bytes: it outlives its process, and whoever subscribes by that
+	                   * name goes on behind the last record that was released. NULL: none */
+};
+
+/* ------------------------------------------------------------- The lane */
+
+static inline uint64_t *shoal_lane_word_(const struct shoal_lane_ *l, uint64_t position)
+{
+	return (uint64_t *)(void *)(l->data + (position & (l->size - 1)));
+}
+
+/* Keeps loads before it from being done after those behind it: on arm64 an atomic load
+ * does not. Not a fence of the language: the thread sanitizer knows none. */
+static inline void shoal_load_fence_(void)
+{
+#ifdef __aarch64__
+	__asm__ __volatile__("dmb ishld" ::: "memory");
+#else
+	__asm__ __volatile__("" ::: "memory");
+#endif
+}
+
+/* What follows reads what may be overwritten meanwhile, and asks afterwards whether it
+ * was. The thread sanitizer must not look: it would find that, and be right. */
+#define SHOAL_RACY_ __attribute__((unused, no_sanitize("thread"))) static
+
+/* The word at a position, before all that is read after it. */
+SHOAL_RACY_ inline uint64_t shoal_lane_glance_(const struct shoal_lane_ *l, uint64_t position)
+{
+	uint64_t x = *(const volatile uint64_t *)shoal_lane_word_(l, position);
+
+	shoal_load_fence_();
+	return x;
+}
+
+/* Whole words, whatever the compiler thinks. */
+SHOAL_RACY_ void shoal_lane_copy_(const struct shoal_lane_ *l, uint64_t position, uint64_t *to, uint64_t n)
+{
+	const volatile uint64_t *words = shoal_lane_word_(l, position);
+	uint64_t i;
+
+	for (i = 0; i < n; i++)
+		to[i] = words[i];
+}
+
+/* Bounds the header at a position; 0 is the end, and is not asked about here. */
+static inline int shoal_lane_parse_(const struct shoal_lane_ *l, uint64_t position, uint64_t header,
+                                    struct shoal_record_ *p)
+{
+	const uint64_t known = SHOAL_RECORD_THERE | SHOAL_RECORD_PAD | SHOAL_RECORD_STAMP | SHOAL_RECORD_LENGTH;
+	uint64_t rest = l->size - (position & (l->size - 1)), size;
+
+	p->length = header & SHOAL_RECORD_LENGTH;
+	p->pad = (header & SHOAL_RECORD_PAD) != 0;
+	p->stamp = (header & SHOAL_RECORD_STAMP) != 0;
+	size = shoal_record_size_(p->length) + (p->stamp ? SHOAL_RECORD_STAMP_SIZE : 0);
+	p->next = position + (p->pad ? rest : size);
+	if ((header & SHOAL_RECORD_THERE) != 0 && (header & ~known) == 0) {
+		if (p->pad && !p->stamp && p->length == rest - SHOAL_RECORD_HEADER && rest < l->size / 2)
+			return 0;
+		if (!p->pad && p->length <= l->limit && size <= rest)
+			return 0;
+	}
+	return shoal_because_(l->members, SHOAL_ECORRUPT, "at offset %llu of lane %u (position %llu): header %#llx",
+	                      (unsigned long long)(position & (l->size - 1)), l->number, (unsigned long long)position,
+	                      (unsigned long long)header);
+}
+
+/* Whether nothing from a position on has been claimed for overwriting. Asked after
+ * something was read, and a fence, it says that it was read whole. */
+static inline bool shoal_lane_intact_(const struct shoal_lane_ *l, uint64_t position)
+{
+	/* Pairs with the store in shoal_lane_claim_, which comes before the overwriting. */
+	return shoal_load64_(&l->control->claim) <= position + l->size;
+}
+
+/* Reads mark k, one of the last 15: 1, or 0 if it may be changing. */
+static inline int shoal_lane_mark_(const struct shoal_lane_ *l, uint64_t k, struct shoal_format_mark *m)
+{
+	struct shoal_format_mark *at = &l->control->marks[k % SHOAL_MARKS];
+
+	m->position = shoal_load64_(&at->position);
+	m->number = shoal_load64_(&at->number);
+	/* Pairs with the last store in shoal_lane_publish_: the mark was whole. */
+	if (shoal_load64_(&l->control->marked) - k > SHOAL_MARKS - 2)
+		return 0;
+	if (m->position % 8 != 0)
+		return shoal_because_(l->members, SHOAL_ECORRUPT,
+		                      "mark %llu of lane %u at position %llu, which is not a multiple of 8",
+		                      (unsigned long long)k, l->number, (unsigned long long)m->position);
+	return 1;
+}
+
+static inline int shoal_lane_last_mark_(const struct shoal_lane_ *l, struct shoal_format_mark *m)
+{
+	int r;
+
+	do
+		r = shoal_lane_mark_(l, shoal_load64_(&l->control->marked), m);
+	while (r == 0);
+	return r < 0 ? r : 0;
+}
+
+/* The oldest mark from which the lane can be read: who does looks at the claim again. */
+SHOAL_SLOW_ int shoal_lane_first_mark_(const struct shoal_lane_ *l, struct shoal_format_mark *m)
+{
+	uint64_t last, k;
+	int r;
+
+	for (;;) {
+		last = shoal_load64_(&l->control->marked);
+		for (k = last - (last < SHOAL_MARKS - 2 ? last : SHOAL_MARKS - 2);; k++) {
+			r = shoal_lane_mark_(l, k, m);
+			if (r < 0)
+				return r;
+			if (r == 0)
+				break; /* overtaken: begin again */
+			if (shoal_lane_intact_(l, m->position))
+				return 0;
+			if (k != last)
+				continue;
+			/* A publisher claims no more than a lane's size behind its last mark, so
+			 * there is a newer one. */
+			if (shoal_load64_(&l->control->marked) == last)
+				return shoal_because_(l->members, SHOAL_ECORRUPT,
+				                      "lane %u: claimed %llu, more than %llu bytes behind its last mark %llu", l->number,
+				                      (unsigned long long)shoal_load64_(&l->control->claim),
+				                      (unsigned long long)l->size, (unsigned long long)m->position);
+			break;
+		}
+	}
+}
+
+/* A mark some way behind the publisher, but not so far that it is overwritten next. */
+SHOAL_SLOW_ int shoal_lane_recent_mark_(const struct shoal_lane_ *l, struct shoal_format_mark *m)
+{
+	uint64_t last = shoal_load64_(&l->control->marked);
+	int r = shoal_lane_mark_(l, last - (last < 3 ? last : 3), m);
+
+	if (r < 0 || (r == 1 && shoal_lane_intact_(l, m->position)))
+		return r < 0 ? r : 0;
+	return shoal_lane_first_mark_(l, m);
+}
+
+/* Walks on from a mark: by n records, to a position, or to the end, whichever comes
+ * first; never further than a lane. */
+SHOAL_SLOW_ int shoal_lane_walk_(const struct shoal_lane_ *l, struct shoal_format_mark from, uint64_t n, uint64_t to,
+                                 struct shoal_format_mark *at)
+{
+	struct shoal_record_ record;
+	uint64_t header;
+	int err;
+
+	*at = from;
+	if (from.position % 8 != 0)
+		return shoal_because_(l->members, SHOAL_ECORRUPT, "lane %u: position %llu, which is not a multiple of 8",
+		                      l->number, (unsigned long long)from.position);
+	while (at->number - from.number != n && at->position < to) {
+		header = shoal_lane_glance_(l, at->position); /* pairs with the store in shoal_lane_commit_ */
+		if (header == 0)
+			break;
+		err = shoal_lane_parse_(l, at->position, header, &record);
+		if (err < 0)
+			return err;
+		at->position = record.next;
+		if (at->position - from.position > l->size)
+			return shoal_because_(l->members, SHOAL_ECORRUPT, "lane %u: no end within %llu bytes of position %llu",
+			                      l->number, (unsigned long long)l->size, (unsigned long long)from.position);
+		at->number += !record.pad;
+	}
+	return 0;
+}
+
+/* The number of the record that begins at a position, or will begin, behind which
+ * nothing is overwritten meanwhile: counted from the last mark, if that is before it,
+ * or up to the next one. */
+SHOAL_SLOW_ int shoal_lane_number_of_(const struct shoal_lane_ *l, uint64_t position, uint64_t *number)
+{
+	struct shoal_format_mark m, at, here;
+	uint64_t last, k, end;
+	int r;
+
+	here.position = position;
+	here.number = 0;
+	for (;;) {
+		last = shoal_load64_(&l->control->marked);
+		for (k = last - (last < SHOAL_MARKS - 2 ? last : SHOAL_MARKS - 2);; k++) {
+			r = shoal_lane_mark_(l, k, &m);
+			if (r < 0)
+				return r;
+			if (r == 0)
+				break; /* the marks have moved on: begin again */
+			if (m.position < position && k != last)
+				continue;
+			end = m.position < position ? position : m.position;
+			r = shoal_lane_walk_(l, m.position < position ? m : here, UINT64_MAX, end, &at);
+			if (r < 0)
+				return r;
+			if (at.position != end)
+				return shoal_because_(l->members, SHOAL_ECORRUPT,
+				                      "lane %u: no record begins at position %llu, nor does the lane end there",
+				                      l->number, (unsigned long long)position);
+			*number = m.position < position ? at.number : m.number - at.number;
+			return 0;
+		}
+	}
+}
+
+/* Takes the lane over, after its last publisher has gone: finds the end of what that
+ * one committed. */
+static inline int shoal_lane_take_over_(struct shoal_lane_writer_ *w, struct shoal_lane_ lane)
+{
+	struct shoal_format_mark last, end;
+	int err;
+
+	memset(w, 0, sizeof *w);
+	w->lane = lane;
+	err = shoal_lane_last_mark_(&w->lane, &last);
+	if (err == 0)
+		err = shoal_lane_walk_(&w->lane, last, UINT64_MAX, UINT64_MAX, &end);
+	if (err < 0)
+		return err;
+	w->mark = last.position;
+	w->position = end.position;
+	w->messages = w->stamped = end.number;
+	w->stamp = SHOAL_RECORD_STAMP_SIZE;
+	w->bytes = shoal_load64_(&lane.control->bytes);
+	shoal_store64_(&lane.control->messages, w->messages);
+	return 0;
+}
+
+/* Where the run begins, or will begin: all before can be read. */
+static inline uint64_t shoal_lane_committed_(const struct shoal_lane_writer_ *w)
+{
+	return w->header != 0 ? w->first : w->position;
+}
+
+/* Marks the end of what has been committed: for the next publisher, and for those who
+ * join late. The mark that is being written is none before the last store. */
+static inline void shoal_lane_publish_(struct shoal_lane_writer_ *w)
+{
+	struct shoal_format_lane *c = w->lane.control;
+	uint64_t k = shoal_load64_(&c->marked) + 1;
+
+	w->mark = shoal_lane_committed_(w);
+	shoal_store64_(&c->marks[k % SHOAL_MARKS].position, w->mark);
+	shoal_store64_(&c->marks[k % SHOAL_MARKS].number, w->messages);
+	shoal_store64_(&c->marked, k); /* pairs with the loads in shoal_lane_mark_ */
+	shoal_release64_(&c->active, shoal_ring_now_());
+}
+
+/* Lets the publisher go on up to a lane's size behind a position that is at most what
+ * has been committed, if that is as far as need, or nearly so. No run is open. */
+static inline void shoal_lane_claim_(struct shoal_lane_writer_ *w, uint64_t slowest, uint64_t need)
+{
+	struct shoal_format_lane *c = w->lane.control;
+	uint64_t size = w->lane.size, limit = slowest + size, claim;
+
+	/* The next publisher begins at the last mark: nothing may reach round to it. Marks
+	 * are rare, and so that they stay so we rather do without the last eighth. */
+	if (limit - w->mark > size) {
+		if (w->mark + size < need && need <= limit)
+			shoal_lane_publish_(w);
+		if (limit > w->mark + size)
+			limit = w->mark + size;
+	}
+	if (limit <= w->limit)
+		return;
+	w->limit = limit;
+	claim = shoal_load64_(&c->claim);
+	/* Before the overwriting: pairs with the load in shoal_lane_intact_. It never goes
+	 * back: the last publisher may have died in a longer record than ours. On arm64 the
+	 * load of joins, which follows, keeps back the plain stores of the payload. */
+	shoal_store64_(&c->claim, limit > claim ? limit : claim);
+}
+
+/* The position that the limit must reach for n bytes. */
+static inline uint64_t shoal_lane_needs_(const struct shoal_lane_writer_ *w, uint64_t n)
+{
+	uint64_t size = shoal_record_size_(n) + w->stamp, rest = w->lane.size - (w->position & (w->lane.size - 1));
+
+	if (size > rest)
+		size += rest; /* the rest becomes a pad */
+	return w->position + size + SHOAL_RECORD_HEADER;
+}
+
+/* Puts a header at the end of the run: the first one is stored by commit. */
+static inline void shoal_lane_add_(struct shoal_lane_writer_ *w, uint64_t header, uint64_t size)
+{
+	if (w->header == 0) {
+		w->first = w->position;
+		w->header = header;
+	} else {
+		shoal_release64_(shoal_lane_word_(&w->lane, w->position), header);
+	}
+	w->position += size;
+}
+
+/* The place for n bytes, or NULL if there is no room below the limit. */
+static inline unsigned char *shoal_lane_reserve_(struct shoal_lane_writer_ *w, uint64_t n)
+{
+	uint64_t rest = w->lane.size - (w->position & (w->lane.size - 1));
+
+	if (shoal_lane_needs_(w, n) > w->limit)
+		return NULL;
+	if (shoal_record_size_(n) + w->stamp > rest)
+		shoal_lane_add_(w, SHOAL_RECORD_THERE | SHOAL_RECORD_PAD | (rest - SHOAL_RECORD_HEADER), rest);
+	return (unsigned char *)shoal_lane_word_(&w->lane, w->position) + SHOAL_RECORD_HEADER;
+}
+
+/* Puts the reserved record, n bytes of it, into the run. */
+static inline void shoal_lane_put_(struct shoal_lane_writer_ *w, uint64_t n)
+{
+	uint64_t size = shoal_record_size_(n);
+
+	if (w->stamp != 0) {
+		shoal_release64_(shoal_lane_word_(&w->lane, w->position + size), shoal_ring_now_());
+		shoal_lane_add_(w, SHOAL_RECORD_THERE | SHOAL_RECORD_STAMP | n, size + SHOAL_RECORD_STAMP_SIZE);
+		w->stamp = 0;
+		w->stamped = w->messages;
+	} else
+		shoal_lane_add_(w, SHOAL_RECORD_THERE | n, size);
+	w->added++;
+	w->length += n;
+}
+
+static inline void shoal_lane_take_back_(struct shoal_lane_writer_ *w)
+{
+	if (w->header != 0)
+		w->position = w->first;
+	w->header = w->added = w->length = 0;
+}
+
+/* Writers wake so many sleepers themselves: more than one, so that the others do not
+ * depend on one process that may be stopped. */
+#define SHOAL_FEW_ 8
+
+/* Wakes a few of those who sleep at data, who wake the others: rest says that this is
+ * still to be done, by the number that data had. It is stored when data has moved: then
+ * all who slept on the old number are in the kernel's queue, and a later wake-up finds
+ * them. If we die before, or all of the few do, everybody hears of the death. */
+SHOAL_SLOW_ void shoal_lane_wake_few_(struct shoal_lane_writer_ *w, struct shoal_format_topic *head)
+{
+	uint32_t v = shoal_load32_(&head->data); /* pairs with the compare-and-swap of who goes to sleep */
+
+	if ((v & 1) != 0 && shoal_cas32_(&head->data, v, v + 1)) {
+		shoal_store32_(&head->rest, v); /* pairs with the load in shoal_topic_wake_rest_ */
+		if (shoal_call_(SYS_futex, SHOAL_WORD_(&head->data), SHOAL_FUTEX_WAKE_, SHOAL_FEW_, 0, 0, 0) < SHOAL_FEW_)
+			shoal_cas32_(&head->rest, v, 0); /* that was everybody */
+	}
+	shoal_ring_count_(&w->lane.control->wakes, 1);
+	shoal_release64_(&w->lane.control->active, shoal_ring_now_());
+	w->stamp = SHOAL_RECORD_STAMP_SIZE;
+}
+
+/* Makes the run visible, by one store. */
+static inline void shoal_lane_commit_(struct shoal_lane_writer_ *w, struct shoal_format_topic *head)
+{
+	struct shoal_format_lane *c = w->lane.control;
+
+	if (w->header == 0)
+		return;
+	/* The end must be there before a subscriber can get to it. */
+	shoal_release64_(shoal_lane_word_(&w->lane, w->position), 0);
+	/* Pairs with the loads of who reads: the records are complete; and as a store before
+	 * the next load, with the compare-and-swap of who goes to sleep. */
+	shoal_store64_(shoal_lane_word_(&w->lane, w->first), w->header);
+	w->header = 0;
+	if ((shoal_load32_(&head->data) & 1) != 0)
+		shoal_lane_wake_few_(w, head);
+	w->messages += w->added;
+	w->bytes += w->length;
+	w->added = w->length = 0;
+	shoal_release64_(&c->messages, w->messages);
+	shoal_release64_(&c->bytes, w->bytes);
+	if (w->messages - w->stamped >= 512)
+		w->stamp = SHOAL_RECORD_STAMP_SIZE;
+	if (w->position - w->mark >= w->lane.size / 8)
+		shoal_lane_publish_(w);
+}
+
+/* ------------------------------------------------------ Opening a topic */
+
+struct shoal_topic_geometry_ {
+	uint32_t lanes, count, policy;
+	uint64_t lane_size;
+};
+
+/* Where the parts of a body stand, and its whole size. */
+static inline uint64_t shoal_topic_places_at_(uint64_t lanes)
+{
+	return sizeof(struct shoal_format_topic) + lanes * sizeof(struct shoal_format_lane);
+}
+
+static inline uint64_t shoal_topic_rows_at_(uint64_t lanes, uint64_t count)
+{
+	return shoal_topic_places_at_(lanes) + ((8 * count + SHOAL_LINE - 1) & ~(uint64_t)(SHOAL_LINE - 1));
+}
+
+static inline uint64_t shoal_topic_cursors_at_(uint64_t lanes, uint64_t count)
+{
+	return shoal_topic_rows_at_(lanes, count) + count * sizeof(struct shoal_format_subscriber);
+}
+
+static inline uint64_t shoal_topic_data_at_(uint64_t lanes, uint64_t count)
+{
+	return shoal_topic_cursors_at_(lanes, count) + lanes * count * sizeof(struct shoal_format_cursor);
+}
+
+static inline bool shoal_topic_possible_(const struct shoal_topic_geometry_ *g)
+{
+	return g->lanes >= 1 && g->lanes <= SHOAL_TOPIC_PUBLISHERS_MAX && g->count >= 1 &&
+	       g->count <= SHOAL_TOPIC_SUBSCRIBERS_MAX && g->policy <= SHOAL_TOPIC_DROP &&
+	       g->lane_size >= SHOAL_RING_SIZE_MIN && g->lane_size <= SHOAL_RING_SIZE_MAX &&
+	       (g->lane_size & (g->lane_size - 1)) == 0;
+}
+
+static inline void shoal_topic_fill_(unsigned char *body, void *argument)
+{
+	struct shoal_format_topic *head = (struct shoal_format_topic *)(void *)body;
+	const struct shoal_topic_geometry_ *g = (const struct shoal_topic_geometry_ *)argument;
+
+	head->lanes = g->lanes;
+	head->subscribers = g->count;
+	head->lane_size = g->lane_size;
+	head->policy = g->policy;
+}
+
+/* Finds the parts of the topic in the object, and bounds them. */
+static inline int shoal_topic_find_(struct shoal_topic *t)
+{
+	struct shoal_members *m = &t->object.members;
+	uint64_t bytes = shoal_body_size(&t->object);
+	unsigned char *body = (unsigned char *)shoal_body(&t->object);
+	struct shoal_topic_geometry_ g;
+
+	if (bytes < sizeof *t->head)
+		return shoal_because_(m, SHOAL_ECORRUPT, "at offset %llu: topic of %llu bytes", (unsigned long long)t->object.body,
+		                      (unsigned long long)bytes);
+	t->head = (struct shoal_format_topic *)(void *)body;
+	g.lanes = shoal_load32_(&t->head->lanes);
+	g.count = shoal_load32_(&t->head->subscribers);
+	g.lane_size = shoal_load64_(&t->head->lane_size);
+	g.policy = shoal_load32_(&t->head->policy);
+	if (!shoal_topic_possible_(&g) ||
+	    shoal_topic_data_at_(g.lanes, g.count) + g.lanes * g.lane_size > bytes)
+		return shoal_because_(m, SHOAL_ECORRUPT,
+		                      "at offset %llu: %u lanes of %llu bytes, %u subscribers, policy %u, in a body of %llu",
+		                      (unsigned long long)t->object.body, g.lanes, (unsigned long long)g.lane_size, g.count, g.policy,
+		                      (unsigned long long)bytes);
+	t->control = (struct shoal_format_lane *)(void *)(body + sizeof *t->head);
+	t->places = (uint64_t *)(void *)(body + shoal_topic_places_at_(g.lanes));
+	t->rows = (struct shoal_format_subscriber *)(void *)(body + shoal_topic_rows_at_(g.lanes, g.count));
+	t->cursors = (struct shoal_format_cursor *)(void *)(body + shoal_topic_cursors_at_(g.lanes, g.count));
+	t->data = body + shoal_topic_data_at_(g.lanes, g.count);
+	t->lanes = g.lanes;
+	t->count = g.count;
+	t->policy = g.policy;
+	t->lane_size = g.lane_size;
+	t->limit = shoal_ring_limit_(g.lane_size);
+	t->fixed = UINT64_MAX;
+	if (t->object.schema_length > 0) {
+		t->fixed = shoal_schema_size_(t->object.schema, t->object.schema_length);
+		if (t->fixed == UINT64_MAX)
+			return shoal_because_(m, SHOAL_ECORRUPT, "the text of its type does not say its size");
+		if (t->fixed > t->limit)
+			return shoal_because_(m, -EMSGSIZE, "type of %llu bytes, its records have at most %llu",
+			                      (unsigned long long)t->fixed, (unsigned long long)t->limit);
+	}
+	return 0;
+}
+
+static inline int shoal_topic_open_(struct shoal_topic *t, const char *name, const struct shoal_topic_options *options,
+                                    int (*how)(struct shoal *, const char *, const struct shoal_spec *))
+{
+	struct shoal_topic_geometry_ g = {SHOAL_TOPIC_PUBLISHERS_DEFAULT, SHOAL_TOPIC_SUBSCRIBERS_DEFAULT, SHOAL_TOPIC_WAIT,
+	                                  SHOAL_TOPIC_LANE_SIZE_DEFAULT};
+	struct shoal_spec spec;
+	uint64_t type;
+	int err, made;
+
+	memset(t, 0, sizeof *t);
+	shoal_clear_(&t->object);
+	memset(&spec, 0, sizeof spec);
+	if (options != NULL) {
+		g.lanes = options->publishers != 0 ? options->publishers : g.lanes;
+		g.count = options->subscribers != 0 ? options->subscribers : g.count;
+		g.lane_size = options->lane_size != 0 ? options->lane_size : g.lane_size;
+		g.policy = options->policy;
+		spec.mode = options->mode;
+		spec.group = options->group;
+		spec.schema = options->schema;
+	}
+	if (!shoal_topic_possible_(&g))
+		return -EINVAL;
+	spec.kind = SHOAL_KIND_TOPIC;
+	spec.slots = g.lanes + g.count < SHOAL_MAX_SLOTS ? g.lanes + g.count : SHOAL_MAX_SLOTS; /* a process for each end */
+	spec.size = shoal_topic_data_at_(g.lanes, g.count) + g.lanes * g.lane_size;
+	spec.fill = shoal_topic_fill_;
+	spec.argument = &g;
+	if (spec.schema != NULL) {
+		type = shoal_schema_size_(spec.schema, strlen(spec.schema));
+		if (type == UINT64_MAX)
+			return -EINVAL;
+		if (type > shoal_ring_limit_(g.lane_size))
+			return -EMSGSIZE;
+	}
+	made = how(&t->object, name, &spec);
+	if (made < 0)
+		return made;
+	err = shoal_topic_find_(t);
+	if (err == 0)
+		err = shoal_join(&t->object, 0);
+	if (err < 0) {
+		shoal_segment_unmap_(&t->object.segment);
+		return err;
+	}
+	return made;
+}
+
+/* shoal_topic_create makes a topic, and joins; -EEXIST if there is such an object.
+ * Options may be NULL. Other errors: -EINVAL for the numbers or the text of a type,
+ * -EMSGSIZE for a type that is too large for the lanes. */
+static inline int shoal_topic_create(struct shoal_topic *t, const char *name, const struct shoal_topic_options *options)
+{
+	return shoal_topic_open_(t, name, options, shoal_create);
+}
+
+/* shoal_topic_open opens one that exists, -ENOENT, and joins. Of the options the
+ * schema alone matters: SHOAL_ETYPE if its records are of another type. */
+static inline int shoal_topic_open(struct shoal_topic *t, const char *name, const struct shoal_topic_options *options)
+{
+	return shoal_topic_open_(t, name, options, shoal_open);
+}
+
+/* shoal_topic_open_or_create opens the topic, and makes it if there is none: 1 if it
+ * did. */
+static inline int shoal_topic_open_or_create(struct shoal_topic *t, const char *name,
+                                             const struct shoal_topic_options *options)
+{
+	return shoal_topic_open_(t, name, options, shoal_open_or_create);
+}
+
+/* shoal_topic_why: see shoal_why. It has words for errors of the topic's publishers and
+ * subscribers, too. */
+static inline const char *shoal_topic_why(const struct shoal_topic *t) { return shoal_why(&t->object); }
+
+/* shoal_topic_max_record is the length of the longest record: 24 less than half a
+ * lane. */
+static inline uint64_t shoal_topic_max_record(const struct shoal_topic *t) { return t->limit; }
+
+static inline struct shoal_lane_ shoal_topic_lane_(struct shoal_topic *t, uint32_t i)
+{
+	struct shoal_lane_ l;
+
+	l.members = &t->object.members;
+	l.control = &t->control[i];
+	l.data = t->data + i * t->lane_size;
+	l.size = t->lane_size;
+	l.limit = t->limit;
+	l.number = i;
+	return l;
+}
+
+/* Lanes from there on have never had a publisher, places never a subscriber. */
+static inline uint32_t shoal_topic_used_lanes_(const struct shoal_topic *t)
+{
+	uint32_t n = shoal_load32_(&t->head->used_lanes);
+
+	return n < t->lanes ? n : t->lanes;
+}
+
+static inline uint32_t shoal_topic_used_places_(const struct shoal_topic *t)
+{
+	uint32_t n = shoal_load32_(&t->head->used_places);
+
+	return n < t->count ? n : t->count;
+}
+
+static inline void shoal_topic_raise_(uint32_t *bound, uint32_t n)
+{
+	uint32_t old;
+
+	do
+		old = shoal_load32_(bound);
+	while (old < n && !shoal_cas32_(bound, old, n));
+}
+
+/* Wakes publishers who wait for room: a subscriber has gone or moved. */
+static inline void shoal_topic_room_for_all_(struct shoal_topic *t)
+{
+	uint32_t i, n = shoal_topic_used_lanes_(t);
+
+	for (i = 0; i < n; i++)
+		shoal_notify_(&t->control[i].space);
+}
+
+/* Whether a place word can be. */
+static inline bool shoal_topic_legal_(uint64_t word)
+{
+	const uint64_t both = SHOAL_SUB_RELIABLE | SHOAL_SUB_DROPPED;
+	uint64_t owner = shoal_owner_of_(word);
+
+	return (word & 0xffff & ~SHOAL_SUB_FLAGS) == 0 && (owner != 0 || word == 0 || (word & SHOAL_SUB_NAMED) != 0) &&
+	       (owner != 0 || (word & SHOAL_SUB_JOINING) == 0) && ((word & both) != both || (word & SHOAL_SUB_JOINING) != 0);
+}
+
+/* What becomes of a place when its process leaves it, or dies. */
+static inline uint64_t shoal_topic_abandoned_(uint64_t word)
+{
+	if ((word & SHOAL_SUB_NAMED) == 0)
+		return 0;
+	if ((word & SHOAL_SUB_JOINING) == 0)
+		return word & SHOAL_SUB_FLAGS;
+	if ((word & SHOAL_SUB_DROPPED) == 0)
+		return 0; /* it was about to subscribe for the first time */
+	return SHOAL_SUB_NAMED | SHOAL_SUB_DROPPED;
+}
+
+static inline int shoal_topic_impossible_(struct shoal_topic *t, uint32_t place, uint64_t word)
+{
+	return shoal_because_(&t->object.members, SHOAL_ECORRUPT, "place of subscriber %u is %#llx, which is impossible",
+	                      place, (unsigned long long)word);
+}
+
+/* Takes a place back if its process has gone, and says its word: 1 if it did. */
+SHOAL_SLOW_ int shoal_topic_settle_(struct shoal_topic *t, uint32_t i, uint64_t *word)
+{
+	struct shoal_members *m = &t->object.members;
+	uint64_t owner;
+	int current, did = 0;
+
+	for (;;) {
+		*word = shoal_load64_(&t->places[i]);
+		if (!shoal_topic_legal_(*word))
+			return shoal_topic_impossible_(t, i, *word);
+		owner = shoal_owner_of_(*word);
+		if (owner == 0)
+			return did;
+		current = shoal_settle_(m, owner);
+		if (current < 0)
+			return shoal_topic_impossible_(t, i, *word);
+		if (current)
+			return did;
+		if (shoal_cas64_(&t->places[i], *word, shoal_topic_abandoned_(*word))) { /* from exactly what was judged */
+			shoal_add64_(&t->rows[i].repairs, 1);
+			shoal_repaired_(m);
+			did = 1;
+		}
+	}
+}
+
+/* The process of an owner, for people. */
+static inline uint32_t shoal_topic_process_(struct shoal_topic *t, uint64_t owner)
+{
+	int slot = shoal_owner_slot_(owner);
+
+	return slot >= 0 && (uint32_t)slot < t->object.members.count ? shoal_load32_(&t->object.members.slots[slot].pid) : 0;
+}
+
+/* Waits at an event count of the topic until ready says other than 0. A wake-up was due
+ * for what is found after a sleep that ended by time if owed says so: then it is
+ * counted, in the object and at the port. */
+SHOAL_SLOW_ int shoal_topic_sleep_(struct shoal_members *m, uint32_t *word, int64_t deadline, int (*ready)(void *),
+                                   bool (*owed)(void *), void *argument, uint64_t *lost)
+{
+	struct shoal_sleeper_ z;
+	uint32_t v;
+	int r;
+
+	shoal_sleeper_init_(&z, m, word, deadline, NULL);
+	for (;;) {
+		shoal_round_(&z);
+		v = shoal_load32_(word);
+		r = ready(argument);
+		if (r == 0 && (v & 1) == 0) {
+			if (!shoal_cas32_(word, v, v | 1)) /* pairs with the load of who has something to tell */
+				continue;
+			v |= 1;
+			r = ready(argument);
+		}
+		if (r != 0)
+			break;
+		if (shoal_leaving_(m))
+			return SHOAL_ECLOSED;
+		r = shoal_sleep_(&z, v);
+		if (r < 0)
+			break;
+		if (z.dozed && shoal_load32_(word) == v) {
+			r = ready(argument);
+			if (r != 0) {
+				if (r == 1 && owed(argument))
+					shoal_confirm_lost_(&z, v);
+				break;
+			}
+		}
+	}
+	if (z.lost)
+		shoal_ring_count_(lost, 1);
+	return r;
+}
+
+static inline bool shoal_topic_closing_(const struct shoal_topic *t, const uint32_t *port)
+{
+	return __atomic_load_n(port, __ATOMIC_SEQ_CST) != 0 || __atomic_load_n(&t->closing, __ATOMIC_SEQ_CST) != 0;
+}
+
+/* Begins a wait in a port: who closes it waits until it has ended. */
+static inline int shoal_topic_enter_(struct shoal_topic *t, int32_t *busy, const uint32_t *closing)
+{
+	int err = shoal_begin_(&t->object.members);
+
+	if (err < 0)
+		return err;
+	/* Before the look at closing: pairs with the store in shoal_topic_shut_. */
+	__atomic_fetch_add(busy, 1, __ATOMIC_SEQ_CST);
+	if (!shoal_topic_closing_(t, closing))
+		return 0;
+	__atomic_fetch_sub(busy, 1, __ATOMIC_SEQ_CST);
+	shoal_end_(&t->object.members);
+	return SHOAL_ECLOSED;
+}
+
+static inline void shoal_topic_leave_(struct shoal_topic *t, int32_t *busy)
+{
+	__atomic_fetch_sub(busy, 1, __ATOMIC_SEQ_CST);
+	shoal_end_(&t->object.members);
+}
+
+/* Sends away who waits, until busy is 0. */
+static inline void shoal_topic_shut_(struct shoal_topic *t, uint32_t *closing, const int32_t *busy)
+{
+	__atomic_store_n(closing, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(busy, __ATOMIC_SEQ_CST) > 0) {
+		shoal_wake_all_(&t->object.members.head->changes);
+		shoal_nap_(100000);
+	}
+}
+
+/* --------------------------------------------------------- A publisher */
+
+/* shoal_topic_publisher_open takes a lane that is free, or whose publisher has died:
+ * whatever became of that one, the next record follows the last one that was committed.
+ * SHOAL_ENOSLOT if all lanes belong to live processes. The topic stays where it is, and
+ * open, as long as the publisher is used. */
+static inline int shoal_topic_publisher_open(struct shoal_topic_publisher *p, struct shoal_topic *t)
+{
+	struct shoal_members *m = &t->object.members;
+	uint64_t *owner = NULL, word = 0;
+	uint32_t i;
+	int current = 1, err;
+
+	memset(p, 0, sizeof *p);
+	err = shoal_begin_(m);
+	if (err < 0)
+		return err;
+	for (i = 0; i < t->lanes; i++) {
+		owner = &t->control[i].owner;
+		do {
+			word = shoal_load64_(owner);
+			current = word == 0 ? 0 : (word & 0xffff) != 0 ? SHOAL_ECORRUPT : shoal_settle_(m, word);
+			/* From exactly what was judged. Pairs with the store of 0 by who gives it back. */
+		} while (current == 0 && !shoal_cas64_(owner, word, m->self));
+		if (current <= 0)
+			break;
+	}
+	if (current < 0)
+		err = shoal_because_(m, SHOAL_ECORRUPT, "owner of its lane %u is %#llx, which is impossible", i,
+		                     (unsigned long long)word);
+	else if (current > 0)
+		err = shoal_because_(m, SHOAL_ENOSLOT, "all %u lanes have live publishers, process %u is one", t->lanes,
+		                     shoal_topic_process_(t, word));
+	if (err == 0) {
+		if (word != 0)
+			shoal_repaired_(m);
+		shoal_topic_raise_(&t->head->used_lanes, i + 1); /* before the first record: subscribers look no further */
+		err = shoal_lane_take_over_(&p->writer, shoal_topic_lane_(t, i));
+		if (err < 0)
+			shoal_cas64_(owner, m->self, 0);
+		else if (word != 0)
+			shoal_add64_(&t->control[i].repairs, 1);
+	}
+	if (err == 0) {
+		p->topic = t;
+		p->cursors = t->cursors + (size_t)i * t->count;
+		p->gate = p->writer.position;
+		p->open = true;
+		shoal_gate_enter_(&t->gate);
+		p->older = t->publishers;
+		if (p->older != NULL)
+			p->older->newer = p;
+		t->publishers = p;
+		shoal_gate_leave_(&t->gate);
+	}
+	shoal_end_(m);
+	return err;
+}
+
+/* shoal_topic_publisher_number is that of the publisher's lane. */
+static inline uint32_t shoal_topic_publisher_number(const struct shoal_topic_publisher *p)
+{
+	return p->writer.lane.number;
+}
+
+/* Looks closely at a subscriber who is in the way, or where none can be: 1 if the
+ * publisher has to wait for it, which is at *position then. */
+SHOAL_SLOW_ int shoal_topic_slow_(struct shoal_topic_publisher *p, uint32_t i, uint64_t need, uint64_t committed,
+                                  uint64_t *position)
+{
+	struct shoal_topic *t = p->topic;
+	uint64_t word, to;
+	int round, err;
+
+	*position = 0;
+	for (round = 0; round < 100; round++) {
+		err = shoal_topic_settle_(t, i, &word);
+		if (err < 0)
+			return err;
+		if ((word & SHOAL_SUB_RELIABLE) == 0)
+			return 0;
+		*position = shoal_load64_(&p->cursors[i].position);
+		if (shoal_load64_(&t->places[i]) != word)
+			continue;
+		/* A cursor that is being set may be too old; another one can only seem so, if the
+		 * place has changed hands since we read its word. */
+		if (*position % 8 != 0 || *position > committed ||
+		    (committed - *position > t->lane_size && (word & SHOAL_SUB_JOINING) == 0))
+			continue;
+		if (*position + t->lane_size >= need || t->policy != SHOAL_TOPIC_DROP)
+			return 1;
+		to = word & ~(uint64_t)SHOAL_SUB_RELIABLE;
+		if ((word & SHOAL_SUB_JOINING) == 0)
+			to |= SHOAL_SUB_DROPPED;
+		if (shoal_cas64_(&t->places[i], word, to)) {
+			shoal_add64_(&t->rows[i].drops, 1);
+			return 0;
+		}
+	}
+	return shoal_because_(&t->object.members, SHOAL_ECORRUPT,
+	                      "subscriber %u is at position %llu of lane %u, its publisher at %llu of %llu bytes", i,
+	                      (unsigned long long)*position, p->writer.lane.number, (unsigned long long)committed,
+	                      (unsigned long long)t->lane_size);
+}
+
+/* Looks at the cursors of all reliable subscribers. Those who stand in the way of need
+ * it asks whether they live, and drops them if that is the policy. */
+SHOAL_SLOW_ int shoal_topic_scan_(struct shoal_topic_publisher *p, uint64_t need)
+{
+	struct shoal_topic *t = p->topic;
+	struct shoal_format_lane *c = p->writer.lane.control;
+	uint64_t committed = shoal_lane_committed_(&p->writer), slowest = committed, position;
+	uint32_t i, n;
+	int waits;
+
+	p->joins = shoal_load64_(&t->head->joins); /* before the cursors: who joins meanwhile is looked at again */
+	n = shoal_topic_used_places_(t);
+	for (i = 0; i < n; i++) {
+		if ((shoal_load64_(&t->places[i]) & SHOAL_SUB_RELIABLE) == 0)
+			continue;
+		position = shoal_load64_(&p->cursors[i].position); /* pairs with the store in release: it has been read */
+		if (position + t->lane_size < need || position > committed || position % 8 != 0) {
+			waits = shoal_topic_slow_(p, i, need, committed, &position);
+			if (waits < 0)
+				return waits;
+			if (waits == 0)
+				continue;
+		}
+		slowest = position < slowest ? position : slowest;
+	}
+	p->gate = slowest + t->lane_size;
+	position = committed - slowest < t->lane_size ? committed - slowest : t->lane_size;
+	if (position > shoal_load64_(&c->high_water))
+		shoal_release64_(&c->high_water, position);
+	return 0;
+}
+
+/* Lets the publisher go on up to need: 1 if it may. It claims an eighth of the lane at
+ * a time, so that the other seven are there for lossy subscribers and late ones. No run
+ * is open. */
+SHOAL_SLOW_ int shoal_topic_look_(struct shoal_topic_publisher *p, uint64_t need)
+{
+	struct shoal_format_topic *head = p->topic->head;
+	struct shoal_lane_writer_ *w = &p->writer;
+	uint64_t size = w->lane.size, target;
+	int err;
+
+	if (need > p->gate || shoal_load64_(&head->joins) != p->joins) {
+		err = shoal_topic_scan_(p, need);
+		if (err < 0)
+			return err;
+	}
+	if (need > p->gate)
+		return 0;
+	target = w->position + size / 8;
+	target = target > need ? target : need;
+	target = target < p->gate ? target : p->gate;
+	shoal_lane_claim_(w, target - size, need);
+	while (shoal_load64_(&head->joins) != p->joins) { /* pairs with the addition of who joins */
+		err = shoal_topic_scan_(p, need);
+		if (err < 0)
+			return err;
+		if (w->limit > p->gate)
+			w->limit = p->gate; /* what it has claimed stays so */
+	}
+	return need <= w->limit;
+}
+
+static inline int shoal_topic_look_again_(void *argument)
+{
+	struct shoal_topic_publisher *p = (struct shoal_topic_publisher *)argument;
+	int room = shoal_topic_look_(p, p->want);
+
+	return room != 0 ? room : shoal_topic_closing_(p->topic, &p->closing) ? SHOAL_ECLOSED : 0;
+}
+
+/* Subscribers tell of room when an eighth is free, and not before. */
+static inline bool shoal_topic_room_owed_(void *argument)
+{
+	const struct shoal_topic_publisher *p = (const struct shoal_topic_publisher *)argument;
+
+	return p->gate >= p->writer.position + p->topic->lane_size / 8;
+}
+
+static inline bool shoal_topic_spin_room_(const void *argument)
+{
+	struct shoal_topic_publisher *p = (struct shoal_topic_publisher *)(uintptr_t)argument;
+
+	p->room = shoal_topic_look_again_(p);
+	return p->room != 0;
+}
+
+/* Waits for room for n bytes; with a timeout of 0 it only looks. No run is open. */
+SHOAL_SLOW_ int shoal_topic_make_room_(struct shoal_topic_publisher *p, uint64_t n, int64_t timeout)
+{
+	struct shoal_topic *t = p->topic;
+	struct shoal_format_lane *c = p->writer.lane.control;
+	int64_t began;
+	int err = shoal_topic_enter_(t, &p->busy, &p->closing);
+
+	if (err < 0)
+		return err;
+	p->need = shoal_lane_needs_(&p->writer, n);
+	err = shoal_topic_look_(p, p->need);
+	if (err == 0) {
+		shoal_ring_count_(&c->full, 1);
+		err = SHOAL_EBUSY;
+		if (t->policy != SHOAL_TOPIC_REFUSE && timeout != 0) {
+			began = shoal_now_();
+			/* As long as it spins it wants an eighth of the lane: who goes on when there is
+			 * room for one record soon waits again, and looks at cursors that are written. */
+			p->want = p->writer.position + t->lane_size / 8;
+			p->want = p->want > p->need ? p->want : p->need;
+			if (shoal_spin_(&p->spin, shoal_topic_spin_room_, p))
+				err = p->room;
+			else {
+				p->want = p->need;
+				err = shoal_topic_sleep_(&t->object.members, &c->space, shoal_deadline_(timeout), shoal_topic_look_again_,
+				                         shoal_topic_room_owed_, p, &c->lost_wakes);
+			}
+			shoal_ring_count_(&c->blocked, (uint64_t)(shoal_now_() - began));
+		}
+	}
+	shoal_topic_leave_(t, &p->busy);
+	return err > 0 ? 0 : err;
+}
+
+static inline bool shoal_topic_publishes_(const struct shoal_topic_publisher *p)
+{
+	return p->open && shoal_here_(&p->topic->object.members);
+}
+
+static inline int shoal_topic_not_publishing_(const struct shoal_topic_publisher *p)
+{
+	return p->open ? shoal_not_here_(&p->topic->object.members) : SHOAL_ECLOSED;
+}
+
+static inline bool shoal_topic_sendable_(const struct shoal_topic_publisher *p, uint64_t n)
+{
+	return shoal_topic_publishes_(p) && !p->lent && n <= p->topic->limit &&
+	       (p->topic->fixed == UINT64_MAX || n == p->topic->fixed);
+}
+
+/* Why nothing can be sent. */
+static inline int shoal_topic_unsendable_(const struct shoal_topic_publisher *p, uint64_t n)
+{
+	if (!shoal_topic_publishes_(p))
+		return shoal_topic_not_publishing_(p);
+	if (p->lent)
+		return SHOAL_EBUSY;
+	return n > p->topic->limit ? -EMSGSIZE : -EINVAL;
+}
+
+/* Adds a record to the run, if there is room below the limit. */
+static inline bool shoal_topic_append_(struct shoal_topic_publisher *p, const void *record, uint64_t n)
+{
+	unsigned char *place = shoal_lane_reserve_(&p->writer, n);
+
+	if (place == NULL)
+		return false;
+	if (n > 0)
+		memcpy(place, record, (size_t)n);
+	SHOAL_STORED_();
+	shoal_lane_put_(&p->writer, n);
+	return true;
+}
+
+/* shoal_topic_send_for copies n bytes into the topic as one record. If a reliable
+ * subscriber leaves no room it does what the policy says: it waits so many nanoseconds,
+ * less than 0 for ever: then SHOAL_ETIMEDOUT (with 0: SHOAL_EBUSY); or it returns
+ * SHOAL_EBUSY at once. In all of these nothing has been sent. Other errors: SHOAL_EBUSY
+ * if there is a reservation, -EMSGSIZE if it is longer than shoal_topic_max_record,
+ * -EINVAL if its length is not that of the type, SHOAL_ECORRUPT, SHOAL_ECLOSED,
+ * SHOAL_EFORK. */
+static inline int shoal_topic_send_for(struct shoal_topic_publisher *p, const void *record, size_t n, int64_t timeout)
+{
+	int err;
+
+	if (!shoal_topic_sendable_(p, n))
+		return shoal_topic_unsendable_(p, n);
+	if (!shoal_topic_append_(p, record, n)) {
+		err = shoal_topic_make_room_(p, n, timeout);
+		if (err < 0)
+			return err;
+		if (!shoal_topic_append_(p, record, n))
+			return SHOAL_ECORRUPT; /* not reached: there is room */
+	}
+	shoal_lane_commit_(&p->writer, p->topic->head);
+	return 0;
+}
+
+static inline int shoal_topic_send(struct shoal_topic_publisher *p, const void *record, size_t n)
+{
+	return shoal_topic_send_for(p, record, n, -1);
+}
+
+/* shoal_topic_trysend never waits: SHOAL_EBUSY if there is no room. */
+static inline int shoal_topic_trysend(struct shoal_topic_publisher *p, const void *record, size_t n)
+{
+	return shoal_topic_send_for(p, record, n, 0);
+}
+
+/* shoal_topic_send_batch_for sends count records of n bytes each, which lie one behind
+ * the other, with one synchronisation for up to an eighth of the lane. It waits as
+ * shoal_topic_send_for, so long each time that there is no room, and says in *sent how
+ * many were sent: fewer than all only with an error. */
+static inline int shoal_topic_send_batch_for(struct shoal_topic_publisher *p, const void *records, size_t n,
+                                             size_t count, size_t *sent, int64_t timeout)
+{
+	const unsigned char *from = (const unsigned char *)records;
+	size_t i;
+	int err;
+
+	*sent = 0;
+	if (!shoal_topic_sendable_(p, n))
+		return shoal_topic_unsendable_(p, n);
+	for (i = 0; i < count; i++) {
+		while (!shoal_topic_append_(p, from + i * n, n)) {
+			shoal_lane_commit_(&p->writer, p->topic->head); /* subscribers must see it to make room */
+			*sent = i;
+			err = shoal_topic_make_room_(p, n, timeout);
+			if (err < 0)
+				return err;
+		}
+		if (p->writer.position - p->writer.first >= p->topic->lane_size / 8)
+			shoal_lane_commit_(&p->writer, p->topic->head);
+	}
+	shoal_lane_commit_(&p->writer, p->topic->head);
+	*sent = count;
+	return 0;
+}
+
+static inline int shoal_topic_send_batch(struct shoal_topic_publisher *p, const void *records, size_t n, size_t count,
+                                         size_t *sent)
+{
+	return shoal_topic_send_batch_for(p, records, n, count, sent, -1);
+}
+
+/* shoal_topic_reserve lends the place for a record of n bytes, valid until it is
+ * committed or cancelled; nobody sees it before. It waits as shoal_topic_send_for. */
+static inline int shoal_topic_reserve(struct shoal_topic_publisher *p, void **place, size_t n, int64_t timeout)
+{
+	int err;
+
+	*place = NULL;
+	if (!shoal_topic_sendable_(p, n))
+		return shoal_topic_unsendable_(p, n);
+	*place = shoal_lane_reserve_(&p->writer, n);
+	if (*place == NULL) {
+		err = shoal_topic_make_room_(p, n, timeout);
+		if (err < 0)
+			return err;
+		*place = shoal_lane_reserve_(&p->writer, n);
+	}
+	p->lent = true;
+	p->loan = n;
+	return 0;
+}
+
+/* shoal_topic_commit sends the first n bytes of what was reserved. SHOAL_ENOTOWNER if
+ * nothing is reserved; -EMSGSIZE if it is less; then the reservation stays. */
+static inline int shoal_topic_commit(struct shoal_topic_publisher *p, size_t n)
+{
+	if (!shoal_topic_publishes_(p))
+		return shoal_topic_not_publishing_(p);
+	if (!p->lent)
+		return SHOAL_ENOTOWNER;
+	if (n > p->loan)
+		return -EMSGSIZE;
+	if (p->topic->fixed != UINT64_MAX && n != p->topic->fixed)
+		return -EINVAL;
+	p->lent = false;
+	SHOAL_STORED_();
+	shoal_lane_put_(&p->writer, n);
+	shoal_lane_commit_(&p->writer, p->topic->head);
+	return 0;
+}
+
+/* shoal_topic_cancel gives the place back: nothing has been sent. */
+static inline int shoal_topic_cancel(struct shoal_topic_publisher *p)
+{
+	if (!shoal_topic_publishes_(p))
+		return shoal_topic_not_publishing_(p);
+	if (!p->lent)
+		return SHOAL_ENOTOWNER;
+	shoal_lane_take_back_(&p->writer);
+	p->lent = false;
+	return 0;
+}
+
+/* Gives the lane back. The gate is held, and nobody is inside. */
+static inline void shoal_topic_publisher_end_(struct shoal_topic_publisher *p)
+{
+	struct shoal_topic *t = p->topic;
+
+	if (!p->open)
+		return;
+	p->open = p->lent = false;
+	if (p->newer != NULL)
+		p->newer->older = p->older;
+	else
+		t->publishers = p->older;
+	if (p->older != NULL)
+		p->older->newer = p->newer;
+	p->newer = p->older = NULL;
+	shoal_lane_take_back_(&p->writer);
+	shoal_lane_publish_(&p->writer);
+	shoal_cas64_(&p->writer.lane.control->owner, t->object.members.self, 0);
+}
+
+/* shoal_topic_publisher_close gives the lane back: another publisher may take it. What
+ * is reserved is cancelled. A thread that waits in the publisher returns SHOAL_ECLOSED
+ * first. Closing again does nothing. */
+static inline void shoal_topic_publisher_close(struct shoal_topic_publisher *p)
+{
+	struct shoal_topic *t = p->topic;
+
+	if (t == NULL || !p->open)
+		return;
+	if (shoal_begin_(&t->object.members) < 0) { /* it has been closed with the topic, or is our parent's */
+		p->open = shoal_topic_publishes_(p);
+		return;
+	}
+	shoal_topic_shut_(t, &p->closing, &p->busy);
+	shoal_gate_enter_(&t->gate);
+	shoal_topic_publisher_end_(p);
+	shoal_gate_leave_(&t->gate);
+	shoal_end_(&t->object.members);
+}
+
+/* -------------------------------------------------------- A subscriber */
+
+static inline struct shoal_format_cursor *shoal_topic_cursor_(struct shoal_topic *t, uint32_t lane, uint32_t place)
+{
+	return &t->cursors[(size_t)lane * t->count + place];
+}
+
+/* A subscription that is being made. It is described in sources: number and position,
+ * and what was missed while it was without a process. */
+struct shoal_join_ {
+	struct shoal_topic *topic;
+	struct shoal_topic_subscriber *subscriber;
+	struct shoal_topic_subscribe_options options;
+	uint64_t word; /* of the place */
+	uint64_t name[2];
+};
+
+/* Records that come from one lane before it is another lane's turn: some, since they
+ * stand in a row. */
+#define SHOAL_TOPIC_BURST_ 32
+
+/* How often a join is begun anew because a publisher has been faster; how often two who
+ * want the same name make way for each other. */
+#define SHOAL_JOIN_ROUNDS_ 1000
+#define SHOAL_NAME_ROUNDS_ 50
+
+/* Gives a place back that is ours. */
+static inline void shoal_topic_quit_(struct shoal_topic *t, uint32_t i)
+{
+	uint64_t word;
+
+	do
+		word = shoal_load64_(&t->places[i]);
+	while (!shoal_cas64_(&t->places[i], word, shoal_topic_abandoned_(word))); /* else it was dropped in between */
+	shoal_topic_room_for_all_(t);
+}
+
+static inline int shoal_join_undo_(struct shoal_join_ *j, int err)
+{
+	shoal_topic_quit_(j->topic, j->subscriber->place);
+	return err;
+}
+
+/* Changes the place word, which nobody else does but a publisher who drops the
+ * subscription: then it reports false. */
+static inline bool shoal_join_become_(struct shoal_join_ *j, uint64_t word)
+{
+	if (!shoal_cas64_(&j->topic->places[j->subscriber->place], j->word, word))
+		return false;
+	j->word = word;
+	return true;
+}
+
+static inline void shoal_join_reread_(struct shoal_join_ *j)
+{
+	j->word = shoal_load64_(&j->topic->places[j->subscriber->place]);
+}
+
+static inline int shoal_join_dropped_(struct shoal_join_ *j)
+{
+	return shoal_because_(&j->topic->object.members, SHOAL_EDROPPED, "its publishers drop it before it has begun");
+}
+
+/* Takes a place that is free. */
+static inline int shoal_join_take_(struct shoal_join_ *j)
+{
+	struct shoal_topic *t = j->topic;
+	uint64_t word;
+	uint32_t i;
+	int err;
+
+	j->word = t->object.members.self | SHOAL_SUB_JOINING;
+	for (i = 0; i < t->count; i++) {
+		err = shoal_topic_settle_(t, i, &word);
+		if (err < 0)
+			return err;
+		if (word != 0)
+			continue;
+		shoal_topic_raise_(&t->head->used_places, i + 1); /* before: publishers look no further */
+		if (shoal_cas64_(&t->places[i], 0, j->word)) {
+			j->subscriber->place = i;
+			return 0;
+		}
+	}
+	return shoal_because_(&t->object.members, SHOAL_ENOSLOT, "all %u places have subscribers, with a name or alive",
+	                      t->count);
+}
+
+static inline void shoal_join_zero_(uint64_t *w)
+{
+	if (shoal_load64_(w) != 0)
+		shoal_store64_(w, 0);
+}
+
+/* Sets the counters of the last subscription in this place to 0. */
+static inline void shoal_join_clear_(struct shoal_join_ *j)
+{
+	struct shoal_format_subscriber *row = &j->topic->rows[j->subscriber->place];
+	struct shoal_format_cursor *c;
+	uint32_t i;
+
+	shoal_join_zero_(&row->blocked);
+	shoal_join_zero_(&row->wakes);
+	shoal_join_zero_(&row->lost_wakes);
+	shoal_join_zero_(&row->drops);
+	for (i = 0; i < SHOAL_LATENCY_BUCKETS; i++)
+		if (shoal_load32_(&row->latency.buckets[i]) != 0)
+			shoal_store32_(&row->latency.buckets[i], 0);
+	for (i = 0; i < j->topic->lanes; i++) {
+		c = shoal_topic_cursor_(j->topic, i, j->subscriber->place);
+		shoal_join_zero_(&c->messages);
+		shoal_join_zero_(&c->bytes);
+		shoal_join_zero_(&c->missed);
+		shoal_join_zero_(&c->lapped);
+		shoal_join_zero_(&c->wakes);
+		shoal_join_zero_(&c->active);
+	}
+	shoal_store64_(&row->joined, shoal_ring_now_());
+}
+
+/* Puts the cursor in a lane where a walk to the start of the subscription begins. */
+static inline int shoal_join_pin_(struct shoal_join_ *j, uint32_t i, struct shoal_format_mark *m)
+{
+	struct shoal_lane_ l = shoal_topic_lane_(j->topic, i);
+	int err = !j->options.oldest && j->options.history == 0 ? shoal_lane_last_mark_(&l, m) : shoal_lane_first_mark_(&l, m);
+
+	if (err == 0) /* before the look at the claim: pairs with that of publishers at joins */
+		shoal_store64_(&shoal_topic_cursor_(j->topic, i, j->subscriber->place)->position, m->position);
+	return err;
+}
+
+/* Goes from a mark to where the subscription begins. */
+static inline int shoal_join_walk_(struct shoal_join_ *j, const struct shoal_lane_ *l, struct shoal_format_mark m,
+                                   struct shoal_format_mark *at)
+{
+	uint64_t n = j->options.history;
+	int err;
+
+	*at = m;
+	if (n == 0 && j->options.oldest)
+		return 0;
+	err = shoal_lane_walk_(l, m, UINT64_MAX, UINT64_MAX, at);
+	if (err == 0 && n > 0) {
+		n = at->number - m.number < n ? at->number - m.number : n;
+		err = shoal_lane_walk_(l, m, at->number - m.number - n, UINT64_MAX, at);
+	}
+	return err;
+}
+
+/* The error of who has not been fast enough, unless the lane is damaged. */
+static inline int shoal_join_restless_(const struct shoal_lane_ *l)
+{
+	struct shoal_format_mark m;
+	int err = shoal_lane_first_mark_(l, &m);
+
+	if (err < 0)
+		return err;
+	return shoal_because_(l->members, -EAGAIN, "lane %u is written so fast that nobody can join", l->number);
+}
+
+/* Finds where the subscription begins in a lane. Publishers may have overwritten what
+ * stands at the cursor before they could see it; after the second try they have. */
+static inline int shoal_join_start_(struct shoal_join_ *j, uint32_t i)
+{
+	struct shoal_lane_ l = shoal_topic_lane_(j->topic, i);
+	struct shoal_format_cursor *c = shoal_topic_cursor_(j->topic, i, j->subscriber->place);
+	struct shoal_topic_source_ *source = &j->subscriber->sources[i];
+	struct shoal_format_mark m, at;
+	int round, err;
+
+	for (round = 0; round < SHOAL_JOIN_ROUNDS_; round++) {
+		err = shoal_join_pin_(j, i, &m);
+		if (err < 0)
+			return err;
+		if (!shoal_lane_intact_(&l, m.position))
+			continue;
+		err = shoal_join_walk_(j, &l, m, &at);
+		shoal_load_fence_();
+		if ((err < 0 || j->options.lossy) && !shoal_lane_intact_(&l, m.position))
+			continue; /* nobody waits for us, or not any more */
+		if (err < 0)
+			return err;
+		source->position = at.position;
+		source->number = at.number;
+		shoal_store64_(&c->position, at.position);
+		shoal_store64_(&c->flags, at.number - shoal_load64_(&c->messages) - shoal_load64_(&c->missed));
+		return 0;
+	}
+	return shoal_join_restless_(&l);
+}
+
+/* Makes a new subscription of a place that is ours, and joining. */
+SHOAL_SLOW_ int shoal_join_begin_(struct shoal_join_ *j)
+{
+	struct shoal_topic *t = j->topic;
+	struct shoal_format_mark m;
+	uint32_t i;
+	int round, err;
+
+	shoal_join_clear_(j);
+	for (round = 0; round < SHOAL_JOIN_ROUNDS_; round++) {
+		for (i = 0, err = 0; i < t->lanes && err == 0; i++)
+			err = shoal_join_pin_(j, i, &m);
+		if (err == 0 && !j->options.lossy) {
+			/* The cursors first, so that publishers have to do with recent ones only. */
+			if (!shoal_join_become_(j, j->word | SHOAL_SUB_RELIABLE))
+				err = shoal_because_(&t->object.members, SHOAL_ECORRUPT, "place %u was taken away", j->subscriber->place);
+			else /* pairs with the load in shoal_topic_look_; before our looks at the claims */
+				shoal_add64_(&t->head->joins, 1);
+		}
+		for (i = 0; i < t->lanes && err == 0; i++)
+			err = shoal_join_start_(j, i);
+		if (err < 0)
+			return shoal_join_undo_(j, err);
+		if (shoal_join_become_(j, j->word & ~(uint64_t)SHOAL_SUB_JOINING)) {
+			shoal_topic_room_for_all_(t); /* who waited for a cursor that was too old */
+			return 0;
+		}
+		shoal_join_reread_(j); /* dropped already: once more */
+	}
+	return shoal_join_undo_(j, shoal_join_dropped_(j));
+}
+
+/* Finds the place of a name, other than one: 1, or 0 if there is none. */
+SHOAL_SLOW_ int shoal_topic_find_name_(struct shoal_topic *t, const uint64_t *name, uint32_t other, uint32_t *i,
+                                       uint64_t *word)
+{
+	int err;
+
+	for (*i = 0; *i < shoal_topic_used_places_(t); ++*i) {
+		if (*i == other || (shoal_load64_(&t->places[*i]) & SHOAL_SUB_NAMED) == 0)
+			continue;
+		err = shoal_topic_settle_(t, *i, word);
+		if (err < 0)
+			return err;
+		if ((*word & SHOAL_SUB_NAMED) != 0 && shoal_load64_(&t->rows[*i].name[0]) == name[0] &&
+		    shoal_load64_(&t->rows[*i].name[1]) == name[1])
+			return 1;
+	}
+	return 0;
+}
+
+/* Finds the number of the record at a cursor that publishers wait for. */
+static inline int shoal_join_number_(struct shoal_join_ *j, uint32_t i)
+{
+	struct shoal_lane_ l = shoal_topic_lane_(j->topic, i);
+	struct shoal_format_cursor *c = shoal_topic_cursor_(j->topic, i, j->subscriber->place);
+	struct shoal_topic_source_ *source = &j->subscriber->sources[i];
+	uint64_t base;
+	int err;
+
+	source->position = shoal_load64_(&c->position);
+	err = shoal_lane_number_of_(&l, source->position, &source->number);
+	if (err < 0)
+		return err;
+	base = source->number - shoal_load64_(&c->messages) - shoal_load64_(&c->missed);
+	if (base != shoal_load64_(&c->flags))
+		shoal_store64_(&c->flags, base);
+	return 0;
+}
+
+/* Goes on in a lane with a newer record if the one at the cursor has been overwritten. */
+static inline int shoal_join_catch_up_(struct shoal_join_ *j, uint32_t i)
+{
+	struct shoal_lane_ l = shoal_topic_lane_(j->topic, i);
+	struct shoal_format_cursor *c = shoal_topic_cursor_(j->topic, i, j->subscriber->place);
+	struct shoal_format_mark m;
+	uint64_t position, n;
+	int round, err;
+
+	for (round = 0; round < SHOAL_JOIN_ROUNDS_; round++) {
+		position = shoal_load64_(&c->position);
+		if (shoal_lane_intact_(&l, position)) {
+			err = shoal_join_number_(j, i);
+			if (err == 0 || shoal_lane_intact_(&l, position))
+				return err;
+		}
+		err = shoal_lane_recent_mark_(&l, &m);
+		if (err < 0)
+			return err;
+		n = m.number - (shoal_load64_(&c->flags) + shoal_load64_(&c->messages) + shoal_load64_(&c->missed));
+		shoal_store64_(&c->position, m.position); /* as in shoal_join_pin_ */
+		shoal_store64_(&c->missed, shoal_load64_(&c->missed) + n);
+		shoal_store64_(&c->lapped, shoal_load64_(&c->lapped) + 1);
+		j->subscriber->sources[i].missed += n;
+	}
+	return shoal_join_restless_(&l);
+}
+
+/* Makes one reliable again that was dropped, with what is left. */
+static inline int shoal_join_revive_(struct shoal_join_ *j)
+{
+	uint32_t i;
+	int err = 0;
+
+	if (!shoal_join_become_(j, j->word | SHOAL_SUB_JOINING | SHOAL_SUB_RELIABLE))
+		return 0; /* it was dropped once more */
+	shoal_add64_(&j->topic->head->joins, 1); /* as in shoal_join_begin_ */
+	for (i = 0; i < j->topic->lanes && err == 0; i++)
+		err = shoal_join_catch_up_(j, i);
+	return err;
+}
+
+/* Goes on with a subscription that is ours now. */
+SHOAL_SLOW_ int shoal_join_resume_(struct shoal_join_ *j)
+{
+	uint64_t word;
+	uint32_t i;
+	int round, err;
+
+	for (round = 0; round < SHOAL_JOIN_ROUNDS_; round++) {
+		err = 0;
+		if ((j->word & SHOAL_SUB_DROPPED) == 0) {
+			for (i = 0; i < j->topic->lanes && err == 0; i++)
+				err = shoal_join_number_(j, i);
+		} else {
+			err = shoal_join_revive_(j);
+			if (err == 0 && !shoal_join_become_(j, j->word & ~(uint64_t)(SHOAL_SUB_JOINING | SHOAL_SUB_DROPPED))) {
+				shoal_join_reread_(j);
+				continue;
+			}
+		}
+		word = j->word;
+		shoal_join_reread_(j);
+		if (j->word != word)
+			continue; /* dropped meanwhile: what we have read may be anything */
+		if (err < 0)
+			return shoal_join_undo_(j, err);
+		shoal_topic_room_for_all_(j->topic); /* publishers may sleep whom the last process has not told where it was */
+		return 0;
+	}
+	return shoal_join_undo_(j, shoal_join_dropped_(j));
+}
+
+/* A name as two words: false if it can be none. */
+static inline bool shoal_topic_pack_(const char *name, uint64_t *words)
+{
+	size_t n = strlen(name);
+
+	if (n < 1 || n > SHOAL_TOPIC_NAME_MAX)
+		return false;
+	words[0] = words[1] = 0;
+	memcpy(words, name, n);
+	return true;
+}
+
+/* Goes on with the subscription of the name, or begins it. A name is written, and then
+ * looked for elsewhere: of two who do so at once one at least sees the other, and makes
+ * way. */
+SHOAL_SLOW_ int shoal_join_named_(struct shoal_join_ *j)
+{
+	struct shoal_topic *t = j->topic;
+	struct shoal_members *m = &t->object.members;
+	struct shoal_format_subscriber *row;
+	uint64_t word;
+	uint32_t i;
+	int round, err, busy = SHOAL_EBUSY;
+
+	for (round = 0; round < SHOAL_NAME_ROUNDS_; round++) {
+		err = shoal_topic_find_name_(t, j->name, UINT32_MAX, &i, &word);
+		if (err == 0) {
+			err = shoal_join_take_(j);
+			if (err < 0)
+				return err;
+			row = &t->rows[j->subscriber->place];
+			shoal_store64_(&row->name[0], j->name[0]);
+			shoal_store64_(&row->name[1], j->name[1]);
+			shoal_join_become_(j, j->word | SHOAL_SUB_NAMED); /* pairs with the load in shoal_topic_find_name_ */
+			err = shoal_topic_find_name_(t, j->name, j->subscriber->place, &i, &word);
+			if (err == 0)
+				return shoal_join_begin_(j);
+			shoal_join_undo_(j, 0);
+		}
+		if (err < 0)
+			return err;
+		if (shoal_owner_of_(word) == 0) {
+			if (shoal_cas64_(&t->places[i], word, m->self | word)) {
+				j->subscriber->place = i;
+				j->word = m->self | word;
+				return shoal_join_resume_(j);
+			}
+			continue;
+		}
+		busy = shoal_because_(m, SHOAL_EBUSY, "process %u has its subscription \"%s\", or is about to",
+		                      shoal_topic_process_(t, shoal_owner_of_(word)), j->options.name);
+		if ((word & SHOAL_SUB_JOINING) == 0)
+			return busy;
+		shoal_nap_(1000 + (int64_t)((uint64_t)(shoal_now_() / 64 + getpid()) * 2654435761u % 1000000));
+	}
+	return busy;
+}
+
+/* Describes what the join has found. */
+static inline void shoal_topic_begin_(struct shoal_topic_subscriber *s, uint64_t word)
+{
+	struct shoal_topic *t = s->topic;
+	struct shoal_topic_source_ *source;
+	uint32_t i;
+
+	s->word = word;
+	s->row = &t->rows[s->place];
+	s->watched = (word & SHOAL_SUB_RELIABLE) != 0 && t->policy == SHOAL_TOPIC_DROP;
+	for (i = 0; i < t->lanes; i++) {
+		source = &s->sources[i];
+		source->lane = shoal_topic_lane_(t, i);
+		source->cursor = shoal_topic_cursor_(t, i, s->place);
+		source->copies = (word & SHOAL_SUB_RELIABLE) == 0 || s->watched;
+		source->next = source->told = source->said = source->sampled = source->position;
+		source->messages = shoal_load64_(&source->cursor->messages);
+		source->bytes = shoal_load64_(&source->cursor->bytes);
+	}
+}
+
+/* shoal_topic_subscriber_open makes a subscription, or goes on with the one of that
+ * name. SHOAL_EBUSY if a live process has that, this one included; SHOAL_ENOSLOT if all
+ * places are taken; -EINVAL for a name that is too long, or with lossy; -EAGAIN if
+ * publishers always were faster; -ENOMEM: it allocates some 150 bytes for each lane, and if
+ * it may be overtaken room for one record. The topic stays where it is, and open, as long
+ * as the subscriber is used. */
+static inline int shoal_topic_subscriber_open(struct shoal_topic_subscriber *s, struct shoal_topic *t,
+                                              const struct shoal_topic_subscribe_options *options)
+{
+	struct shoal_join_ j;
+	uint64_t longest;
+	int err;
+
+	memset(s, 0, sizeof *s);
+	memset(&j, 0, sizeof j);
+	j.topic = t;
+	j.subscriber = s;
+	if (options != NULL)
+		j.options = *options;
+	if (j.options.name != NULL && (j.options.lossy || !shoal_topic_pack_(j.options.name, j.name)))
+		return -EINVAL;
+	err = shoal_begin_(&t->object.members);
+	if (err < 0)
+		return err;
+	s->topic = t;
+	s->left = SHOAL_TOPIC_BURST_;
+	s->sources = (struct shoal_topic_source_ *)calloc(t->lanes, sizeof *s->sources);
+	if (j.options.lossy || t->policy == SHOAL_TOPIC_DROP) {
+		longest = t->fixed == UINT64_MAX ? t->limit : t->fixed;
+		s->copy = (uint64_t *)malloc((size_t)longest / 8 * 8 + 16);
+	}
+	if (s->sources == NULL || (s->copy == NULL && (j.options.lossy || t->policy == SHOAL_TOPIC_DROP)))
+		err = -ENOMEM;
+	if (err == 0 && j.options.name != NULL)
+		err = shoal_join_named_(&j);
+	else if (err == 0) {
+		err = shoal_join_take_(&j);
+		if (err == 0)
+			err = shoal_join_begin_(&j);
+	}
+	if (err == 0) {
+		shoal_topic_begin_(s, j.word);
+		s->open = true;
+		shoal_gate_enter_(&t->gate);
+		s->older = t->subscribers;
+		if (s->older != NULL)
+			s->older->newer = s;
+		t->subscribers = s;
+		shoal_gate_leave_(&t->gate);
+	} else {
+		free(s->sources);
+		free(s->copy);
+		s->sources = NULL;
+		s->copy = NULL;
+	}
+	shoal_end_(&t->object.members);
+	return err;
+}
+
+/* ----------------------------------------------------- One lane of many */
+
+SHOAL_SLOW_ void shoal_topic_sample_(struct shoal_format_latency *in, uint64_t stamp)
+{
+	uint64_t now = shoal_ring_now_();
+
+	if (stamp != 0 && stamp <= now)
+		shoal_add32_(&in->buckets[shoal_latency_bucket_(now - stamp)], 1);
+}
+
+/* The next record of a source that reads in place: 1; 0 at the end. */
+SHOAL_SLOW_ int shoal_topic_peek_in_(struct shoal_topic_subscriber *s, struct shoal_topic_source_ *source,
+                                     const void **p, size_t *n)
+{
+	struct shoal_record_ record;
+	uint64_t header;
+	int err;
+
+	/* Pairs with the store in shoal_lane_commit_: the record is complete. */
+	while ((header = shoal_load64_(shoal_lane_word_(&source->lane, source->position))) != 0) {
+		err = shoal_lane_parse_(&source->lane, source->position, header, &record);
+		if (err < 0)
+			return err;
+		if (!record.pad) {
+			source->next = record.next;
+			source->length = record.length;
+			if (record.stamp && source->sampled != source->next) {
+				source->sampled = source->next;
+				shoal_topic_sample_(&s->row->latency,
+				                    shoal_load64_(shoal_lane_word_(&source->lane, record.next - SHOAL_RECORD_STAMP_SIZE)));
+			}
+			*p = (unsigned char *)shoal_lane_word_(&source->lane, source->position) + SHOAL_RECORD_HEADER;
+			*n = (size_t)record.length;
+			return 1;
+		}
+		source->position = source->next = record.next;
+	}
+	return 0;
+}
+
+/* Goes on with a record about half a lane behind the publisher: the oldest ones may be
+ * overwritten soon. */
+SHOAL_SLOW_ int shoal_topic_overtaken_(struct shoal_topic_source_ *source)
+{
+	struct shoal_format_mark m;
+	uint64_t missed;
+	int err = shoal_lane_recent_mark_(&source->lane, &m);
+
+	if (err < 0)
+		return err;
+	if (m.number < source->number || m.position < source->position)
+		return shoal_because_(source->lane.members, SHOAL_ECORRUPT,
+		                      "lane %u: mark of record %llu at position %llu, after record %llu at %llu", source->lane.number,
+		                      (unsigned long long)m.number, (unsigned long long)m.position,
+		                      (unsigned long long)source->number, (unsigned long long)source->position);
+	missed = m.number - source->number;
+	source->position = source->next = m.position;
+	source->number = m.number;
+	if (missed != 0) {
+		source->missed += missed;
+		shoal_ring_count_(&source->cursor->missed, missed);
+		shoal_ring_count_(&source->cursor->lapped, 1);
+	}
+	return 0;
+}
+
+/* A copy of the next record of a source that may be overtaken: 1; 0 at the end, or if
+ * something has been missed. */
+SHOAL_SLOW_ int shoal_topic_peek_out_(struct shoal_topic_subscriber *s, struct shoal_topic_source_ *source,
+                                      const void **p, size_t *n)
+{
+	const struct shoal_lane_ *l = &source->lane;
+	uint64_t header, stamp, fixed = s->topic->fixed;
+	struct shoal_record_ record = {0, 0, false, false};
+	int err;
+
+	while (source->next == source->position) {
+		header = shoal_lane_glance_(l, source->position); /* pairs with the store in shoal_lane_commit_ */
+		err = 0;
+		stamp = 0;
+		if (header != 0)
+			err = shoal_lane_parse_(l, source->position, header, &record);
+		if (header != 0 && err == 0 && !record.pad) {
+			if (fixed == UINT64_MAX || record.length <= fixed) /* there is room for no more; it is refused later */
+				shoal_lane_copy_(l, source->position + SHOAL_RECORD_HEADER, s->copy, (record.length + 7) / 8);
+			if (record.stamp)
+				stamp = shoal_lane_glance_(l, record.next - SHOAL_RECORD_STAMP_SIZE);
+		}
+		shoal_load_fence_(); /* the copy before the question */
+		if (!shoal_lane_intact_(l, source->position))
+			return shoal_topic_overtaken_(source);
+		if (header == 0 || err < 0)
+			return err;
+		source->next = record.next;
+		if (record.pad)
+			source->position = record.next;
+		else {
+			source->length = record.length;
+			if (stamp != 0 && source->sampled <= source->number) {
+				source->sampled = source->number + 1;
+				shoal_topic_sample_(&s->row->latency, stamp);
+			}
+		}
+	}
+	*p = s->copy;
+	*n = (size_t)source->length;
+	return 1;
+}
+
+static inline bool shoal_topic_source_ready_(const struct shoal_topic_source_ *source)
+{
+	return shoal_lane_glance_(&source->lane, source->position) != 0 ||
+	       (source->copies && (source->missed != 0 || !shoal_lane_intact_(&source->lane, source->position)));
+}
+
+/* Tells a publisher who may sleep how far it is. */
+SHOAL_SLOW_ void shoal_topic_tell_(struct shoal_topic_source_ *source)
+{
+	struct shoal_format_lane *lane = source->lane.control;
+
+	source->told = source->position;
+	shoal_store64_(&source->cursor->position, source->position); /* pairs with the sleeping publisher's second look */
+	if ((shoal_load32_(&lane->space) & 1) != 0) {
+		shoal_notify_(&lane->space);
+		shoal_ring_count_(&source->cursor->wakes, 1);
+	}
+	shoal_release64_(&source->cursor->active, shoal_ring_now_());
+}
+
+/* Says in the cursor how far it is. */
+static inline void shoal_topic_source_release_(struct shoal_topic_source_ *source)
+{
+	source->unsaid = false;
+	source->said = source->position;
+	/* Pairs with the load in shoal_topic_scan_: we have read, or copied, all before. For
+	 * one who copies nobody sleeps: publishers do not wait for it, or drop it. */
+	if (!source->copies && source->position - source->told >= source->lane.size / 8)
+		shoal_topic_tell_(source);
+	else
+		shoal_release64_(&source->cursor->position, source->position);
+	shoal_release64_(&source->cursor->messages, source->messages);
+	shoal_release64_(&source->cursor->bytes, source->bytes);
+}
+
+/* Before it sleeps itself. */
+static inline void shoal_topic_source_rest_(struct shoal_topic_source_ *source)
+{
+	if (!source->copies && source->position != source->told)
+		shoal_topic_tell_(source);
+	else if (source->copies && source->messages != 0)
+		shoal_release64_(&source->cursor->active, shoal_ring_now_());
+}
+
+/* ------------------------------------------------------------ Receiving */
+
+/* Passes to the next lane. */
+static inline void shoal_topic_turn_(struct shoal_topic_subscriber *s)
+{
+	if (s->sources[s->at].unsaid)
+		shoal_topic_source_release_(&s->sources[s->at]);
+	s->left = SHOAL_TOPIC_BURST_;
+	if (++s->at >= shoal_topic_used_lanes_(s->topic))
+		s->at = 0;
+}
+
+/* Goes through the lanes once, beginning with the one whose turn it is: 1, or 0 if
+ * there is nothing. */
+SHOAL_SLOW_ int shoal_topic_next_slow_(struct shoal_topic_subscriber *s, const void **p, size_t *n)
+{
+	struct shoal_topic *t = s->topic;
+	struct shoal_topic_source_ *source;
+	uint32_t lanes;
+	int err;
+
+	if (s->watched && shoal_load64_(&t->places[s->place]) != s->word) {
+		s->word = shoal_load64_(&t->places[s->place]);
+		s->watched = false;
+		return shoal_because_(&t->object.members, SHOAL_EDROPPED, "subscriber %u was too slow, and is lossy from now on",
+		                      s->place);
+	}
+	if (s->left <= 0 && !s->held)
+		shoal_topic_turn_(s);
+	for (lanes = shoal_topic_used_lanes_(t); lanes > 0; lanes--) {
+		source = &s->sources[s->at];
+		err = source->copies ? shoal_topic_peek_out_(s, source, p, n) : shoal_topic_peek_in_(s, source, p, n);
+		if (err != 0 || source->missed != 0) {
+			s->last.publisher = s->at;
+			s->last.number = source->number;
+			if (source->missed != 0 && !s->held) {
+				s->missed = source->missed;
+				source->missed = 0;
+				return shoal_because_(&t->object.members, SHOAL_EMISSED,
+				                      "%llu records of publisher %u were overwritten before they were read",
+				                      (unsigned long long)s->missed, s->at);
+			}
+			if (err > 0 && t->fixed != UINT64_MAX && *n != t->fixed)
+				err = shoal_because_(&t->object.members, SHOAL_ECORRUPT,
+				                     "lane %u: record of %llu bytes at position %llu, want %llu", s->at,
+				                     (unsigned long long)*n, (unsigned long long)source->position,
+				                     (unsigned long long)t->fixed);
+			s->held = err > 0;
+			return err;
+		}
+		shoal_topic_turn_(s);
+	}
+	return 0;
+}
+
+/* The next record: 1, or 0 if there is none. It calls nothing: without optimization that
+ * is half of its cost. */
+static inline int shoal_topic_next_(struct shoal_topic_subscriber *s, const void **p, size_t *n)
+{
+	struct shoal_topic_source_ *source = &s->sources[s->at];
+	const struct shoal_lane_ *l = &source->lane;
+	uint64_t offset = source->position & (l->size - 1), fixed = s->topic->fixed, length, size;
+
+	if (source->copies || s->left <= 0)
+		return shoal_topic_next_slow_(s, p, n);
+	/* Pairs with the store in shoal_lane_commit_: the record is complete. Most headers
+	 * have no other bit than THERE, and are so bounded at once. */
+	length = __atomic_load_n((uint64_t *)(void *)(l->data + offset), __ATOMIC_SEQ_CST) - SHOAL_RECORD_THERE;
+	size = (length + 15) & ~UINT64_C(7); /* as shoal_record_size_ */
+	if (length > l->limit || offset + size > l->size || (fixed != UINT64_MAX && length != fixed))
+		return shoal_topic_next_slow_(s, p, n);
+	source->next = source->position + size;
+	source->length = length;
+	s->held = true;
+	s->last.publisher = s->at;
+	s->last.number = source->number;
+	*p = l->data + offset + SHOAL_RECORD_HEADER;
+	*n = (size_t)length;
+	return 1;
+}
+
+/* Goes on behind the record at hand. */
+static inline void shoal_topic_skip_(struct shoal_topic_subscriber *s)
+{
+	struct shoal_topic_source_ *source = &s->sources[s->at];
+
+	source->messages++;
+	source->bytes += source->length;
+	source->position = source->next;
+	source->number++;
+	source->unsaid = true;
+	s->held = false;
+	s->left--;
+	s->taken++;
+}
+
+/* Gives back all that was skipped. */
+static inline void shoal_topic_release_all_(struct shoal_topic_subscriber *s)
+{
+	uint32_t i, n = shoal_topic_used_lanes_(s->topic);
+
+	for (i = 0; i < n; i++)
+		if (s->sources[i].unsaid)
+			shoal_topic_source_release_(&s->sources[i]);
+}
+
+static inline void shoal_topic_rest_(struct shoal_topic_subscriber *s)
+{
+	uint32_t i, n = shoal_topic_used_lanes_(s->topic);
+
+	for (i = 0; i < n; i++)
+		shoal_topic_source_rest_(&s->sources[i]);
+}
+
+/* Whether there is a record in some lane, or something that is none. */
+static inline bool shoal_topic_some_(const struct shoal_topic_subscriber *s)
+{
+	uint32_t i, n = shoal_topic_used_lanes_(s->topic);
+
+	for (i = 0; i < n; i++)
+		if (shoal_topic_source_ready_(&s->sources[i]))
+			return true;
+	return false;
+}
+
+/* Wakes all who sleep beside us if only a few have been woken. Of several who find the
+ * same number each wakes all: any of them may be stopped, and nobody waits for another. */
+static inline void shoal_topic_wake_rest_(struct shoal_topic_subscriber *s)
+{
+	struct shoal_format_topic *head = s->topic->head;
+	uint32_t n = shoal_load32_(&head->rest); /* pairs with the store in shoal_lane_wake_few_ */
+
+	if (n == 0)
+		return;
+	shoal_wake_all_(&head->data);
+	/* After the wake-up: who dies between the two has done it. A newer number stays. */
+	shoal_cas32_(&head->rest, n, 0);
+	shoal_ring_count_(&s->row->wakes, 1);
+}
+
+static inline int shoal_topic_ready_(void *argument)
+{
+	struct shoal_topic_subscriber *s = (struct shoal_topic_subscriber *)argument;
+
+	shoal_topic_wake_rest_(s);
+	return shoal_topic_some_(s) ? 1 : shoal_topic_closing_(s->topic, &s->closing) ? SHOAL_ECLOSED : 0;
+}
+
+static inline bool shoal_topic_always_owed_(void *argument) { return argument != NULL; }
+
+static inline bool shoal_topic_spin_ready_(const void *argument)
+{
+	struct shoal_topic_subscriber *s = (struct shoal_topic_subscriber *)(uintptr_t)argument;
+
+	s->looks++;
+	return shoal_topic_ready_(s) != 0;
+}
+
+/* Spins, for somebody who follows a stream and has seen all of it so far.
+ *
+ * A reader that is faster than its writer looks at each record as soon as it is there,
+ * and takes the cache line away from the writer, who is about to write the next one
+ * beside it: both go at the pace of a line that is thrown to and fro. If it lets the
+ * writer get ahead for some microseconds each time it has seen all, both work on lines
+ * of their own. But if each record is the answer to one of our own, or records are
+ * rare, every wait is delay. The two differ in how long records let us wait, and in how
+ * many there are afterwards: who has run dry often, and found the next record after a
+ * look or two, backs off. If that brings few records it was wrong, and it takes twice
+ * as many short waits before it is tried again. */
+#define SHOAL_TRUST_FIRST_ 16
+#define SHOAL_TRUST_LAST_ 4096
+#define SHOAL_DENSE_ 16 /* records behind a back-off that make it worthwhile */
+#define SHOAL_BACK_FIRST_ 1500
+#define SHOAL_BACK_LAST_ 6000
+
+static inline void shoal_distrust_(struct shoal_follower_ *f)
+{
+	f->trust = 2 * f->trust < SHOAL_TRUST_LAST_ ? 2 * f->trust : SHOAL_TRUST_LAST_;
+	f->back = 0;
+	f->brief = 0;
+}
+
+SHOAL_SLOW_ bool shoal_follow_(struct shoal_topic_subscriber *s)
+{
+	struct shoal_follower_ *f = &s->follow;
+	uint64_t run = s->taken - f->taken;
+	bool first, found;
+
+	f->taken = s->taken;
+	if (f->back != 0) {
+		first = f->brief != 0;
+		if (!first && run < SHOAL_DENSE_)
+			shoal_distrust_(f);
+		else {
+			shoal_pause_(((uint64_t)f->back * __atomic_load_n(&shoal_this_process_.pauses, __ATOMIC_RELAXED) >> 16) + 1);
+			if (shoal_topic_ready_(s) != 0) {
+				if (!first) {
+					f->back = 2 * f->back < SHOAL_BACK_LAST_ ? 2 * f->back : SHOAL_BACK_LAST_;
+					f->trust = SHOAL_TRUST_FIRST_;
+				}
+				f->brief = 0;
+				return true;
+			}
+			if (first)
+				shoal_distrust_(f);
+			else /* the writer is late, but has been fast */
+				__atomic_store_n(&f->spinner.budget, SHOAL_SPIN_MAX_, __ATOMIC_RELAXED);
+		}
+	}
+	s->looks = 0;
+	found = shoal_spin_(&f->spinner, shoal_topic_spin_ready_, s);
+	if (found && s->looks == 1 && f->back == 0)
+		return true; /* it was there */
+	f->trust = f->trust > SHOAL_TRUST_FIRST_ ? f->trust : SHOAL_TRUST_FIRST_;
+	if (!found || f->back != 0) {
+		f->brief = 0;
+		f->back = 0;
+	} else if (s->looks - 1 > 2 + run)
+		f->brief -= f->brief < 4 ? f->brief : 4;
+	else if (f->brief < f->trust)
+		f->brief++;
+	else
+		f->back = SHOAL_BACK_FIRST_;
+	return found;
+}
+
+/* Waits for a record, or what is none. */
+SHOAL_SLOW_ int shoal_topic_await_(struct shoal_topic_subscriber *s, int64_t timeout)
+{
+	struct shoal_topic *t = s->topic;
+	int64_t began;
+	int err = shoal_topic_enter_(t, &s->busy, &s->closing);
+
+	if (err < 0)
+		return err;
+	shoal_topic_release_all_(s);
+	if (timeout == 0 ? !shoal_topic_some_(s) : !shoal_follow_(s)) {
+		shoal_topic_rest_(s);
+		err = SHOAL_EBUSY;
+		if (timeout != 0) {
+			began = shoal_now_();
+			err = shoal_topic_sleep_(&t->object.members, &t->head->data, shoal_deadline_(timeout), shoal_topic_ready_,
+			                         shoal_topic_always_owed_, s, &s->row->lost_wakes);
+			shoal_ring_count_(&s->row->blocked, (uint64_t)(shoal_now_() - began));
+		}
+	}
+	shoal_topic_leave_(t, &s->busy);
+	return err > 0 ? 0 : err;
+}
+
+static inline bool shoal_topic_subscribes_(const struct shoal_topic_subscriber *s)
+{
+	return s->open && shoal_here_(&s->topic->object.members);
+}
+
+static inline int shoal_topic_not_subscribing_(const struct shoal_topic_subscriber *s)
+{
+	return s->open ? shoal_not_here_(&s->topic->object.members) : SHOAL_ECLOSED;
+}
+
+/* shoal_topic_wait waits until there is something to receive, or to be told: so many
+ * nanoseconds, less than 0 for ever, then SHOAL_ETIMEDOUT (with 0: SHOAL_EBUSY). It gives
+ * back what was skipped. Other errors: SHOAL_ECLOSED, SHOAL_EFORK. For programs whose
+ * locks may be held while they receive, but not while they wait: any thread may close
+ * the subscriber meanwhile. */
+static inline int shoal_topic_wait(struct shoal_topic_subscriber *s, int64_t timeout)
+{
+	return shoal_topic_subscribes_(s) ? shoal_topic_await_(s, timeout) : shoal_topic_not_subscribing_(s);
+}
+
+/* shoal_topic_peek_for returns the next record: *p and *n are valid until
+ * shoal_topic_release or shoal_topic_skip. Without these in between it returns the same
+ * record again. A reliable subscriber sees it in place, unless the policy is to drop; a
+ * lossy one sees a copy. If there is none it waits so many nanoseconds, less than 0 for
+ * ever: then SHOAL_ETIMEDOUT (with 0: SHOAL_EBUSY).
+ *
+ * Two errors tell of what has happened, and the next call goes on: SHOAL_EMISSED, once
+ * for each gap, in the place of the missing records (shoal_topic_missed says how many,
+ * shoal_topic_last whose); SHOAL_EDROPPED, once, to a reliable subscriber that was too
+ * slow for a topic that drops such, and is lossy from now on. Other errors:
+ * SHOAL_ECORRUPT, SHOAL_ECLOSED, SHOAL_EFORK. */
+static inline int shoal_topic_peek_for(struct shoal_topic_subscriber *s, const void **p, size_t *n, int64_t timeout)
+{
+	int err;
+
+	if (!shoal_topic_subscribes_(s))
+		return shoal_topic_not_subscribing_(s);
+	while ((err = shoal_topic_next_(s, p, n)) == 0) {
+		err = shoal_topic_await_(s, timeout);
+		if (err < 0)
+			return err;
+	}
+	return err < 0 ? err : 0;
+}
+
+static inline int shoal_topic_peek(struct shoal_topic_subscriber *s, const void **p, size_t *n)
+{
+	return shoal_topic_peek_for(s, p, n, -1);
+}
+
+/* shoal_topic_trypeek never waits: SHOAL_EBUSY if there is no record. */
+static inline int shoal_topic_trypeek(struct shoal_topic_subscriber *s, const void **p, size_t *n)
+{
+	return shoal_topic_peek_for(s, p, n, 0);
+}
+
+/* shoal_topic_skip goes on behind the record that was peeked at, and gives it back
+ * later, together with others: at an eighth of a lane, when it is another publisher's
+ * turn, before it waits, with shoal_topic_release, or when it is closed. That is cheaper; if
+ * the process dies before, a subscription with a name gets them again. Without a peek
+ * before it does nothing. */
+static inline int shoal_topic_skip(struct shoal_topic_subscriber *s)
+{
+	struct shoal_topic_source_ *source;
+
+	if (!shoal_topic_subscribes_(s))
+		return shoal_topic_not_subscribing_(s);
+	if (!s->held)
+		return 0;
+	source = &s->sources[s->at];
+	shoal_topic_skip_(s);
+	if (source->position - source->said >= source->lane.size / 8)
+		shoal_topic_source_release_(source);
+	return 0;
+}
+
+/* shoal_topic_release gives back the record that was peeked at, and all that were
+ * skipped. */
+static inline int shoal_topic_release(struct shoal_topic_subscriber *s)
+{
+	if (!shoal_topic_subscribes_(s))
+		return shoal_topic_not_subscribing_(s);
+	if (s->held)
+		shoal_topic_skip_(s);
+	if (s->sources[s->at].unsaid) /* turning to another lane releases, so there is no other */
+		shoal_topic_source_release_(&s->sources[s->at]);
+	return 0;
+}
+
+/* shoal_topic_receive_for copies the next record to p, which has room for size bytes,
+ * says its length in *n, and releases it. It waits, and fails, as shoal_topic_peek_for.
+ * -EMSGSIZE if there is less room: *n says how long it is, and it stays. */
+static inline int shoal_topic_receive_for(struct shoal_topic_subscriber *s, void *p, size_t size, size_t *n,
+                                          int64_t timeout)
+{
+	const void *record;
+	int err = shoal_topic_peek_for(s, &record, n, timeout);
+
+	if (err < 0)
+		return err;
+	if (*n > size)
+		return -EMSGSIZE;
+	if (*n > 0)
+		memcpy(p, record, *n);
+	shoal_topic_skip_(s);
+	shoal_topic_source_release_(&s->sources[s->at]);
+	return 0;
+}
+
+static inline int shoal_topic_receive(struct shoal_topic_subscriber *s, void *p, size_t size, size_t *n)
+{
+	return shoal_topic_receive_for(s, p, size, n, -1);
+}
+
+/* shoal_topic_tryreceive never waits: SHOAL_EBUSY if there is no record. */
+static inline int shoal_topic_tryreceive(struct shoal_topic_subscriber *s, void *p, size_t size, size_t *n)
+{
+	return shoal_topic_receive_for(s, p, size, n, 0);
+}
+
+/* shoal_topic_receive_batch waits for a record, and copies as many as are there, at
+ * most count, each to a place of size bytes, one behind the other; lengths says how
+ * long each is, unless it is NULL. They are released together. *received says how many
+ * there were: at least one, unless count is 0 or there is an error, which comes behind
+ * them. */
+static inline int shoal_topic_receive_batch(struct shoal_topic_subscriber *s, void *p, size_t size, size_t count,
+                                            size_t *lengths, size_t *received, int64_t timeout)
+{
+	const void *record;
+	size_t n;
+	int err = 0;
+
+	*received = 0;
+	while (*received < count) {
+		err = shoal_topic_peek_for(s, &record, &n, *received == 0 ? timeout : 0);
+		if (err == 0 && n > size) {
+			err = -EMSGSIZE;
+			if (lengths != NULL)
+				lengths[*received] = n;
+		}
+		if (err < 0)
+			break;
+		if (n > 0)
+			memcpy((unsigned char *)p + *received * size, record, n);
+		if (lengths != NULL)
+			lengths[*received] = n;
+		shoal_topic_skip_(s);
+		++*received;
+	}
+	if (shoal_topic_subscribes_(s) && s->sources[s->at].unsaid)
+		shoal_topic_source_release_(&s->sources[s->at]);
+	return err == SHOAL_EBUSY && *received > 0 ? 0 : err;
+}
+
+/* shoal_topic_last says which record the last one was that was received, or peeked at;
+ * after SHOAL_EMISSED, which one is the first that is there again. */
+static inline struct shoal_topic_info shoal_topic_last(const struct shoal_topic_subscriber *s) { return s->last; }
+
+/* shoal_topic_missed is how many records the last SHOAL_EMISSED has told of. */
+static inline uint64_t shoal_topic_missed(const struct shoal_topic_subscriber *s) { return s->missed; }
+
+/* shoal_topic_reliable reports whether publishers wait for the subscriber: 1 or 0. One
+ * that was dropped stays lossy, until it is closed and, if it has a name, subscribed to
+ * again. */
+static inline int shoal_topic_reliable(const struct shoal_topic_subscriber *s)
+{
+	return shoal_topic_subscribes_(s) ? (shoal_load64_(&s->topic->places[s->place]) & SHOAL_SUB_RELIABLE) != 0
+	                                  : shoal_topic_not_subscribing_(s);
+}
+
+/* Ends the subscription. The gate is held, and nobody is inside. */
+static inline void shoal_topic_subscriber_end_(struct shoal_topic_subscriber *s)
+{
+	struct shoal_topic *t = s->topic;
+
+	if (!s->open)
+		return;
+	s->open = false;
+	if (s->newer != NULL)
+		s->newer->older = s->older;
+	else
+		t->subscribers = s->older;
+	if (s->older != NULL)
+		s->older->newer = s->newer;
+	s->newer = s->older = NULL;
+	shoal_topic_release_all_(s);
+	shoal_topic_rest_(s);
+	shoal_topic_quit_(t, s->place);
+	free(s->sources);
+	free(s->copy);
+	s->sources = NULL;
+	s->copy = NULL;
+}
+
+/* shoal_topic_subscriber_close ends the subscription; one with a name stays, without a
+ * process. What was peeked at and not skipped is not released. A thread that waits in
+ * the subscriber returns SHOAL_ECLOSED first; none may be in it otherwise. Closing again
+ * does nothing. */
+static inline void shoal_topic_subscriber_close(struct shoal_topic_subscriber *s)
+{
+	struct shoal_topic *t = s->topic;
+
+	if (t == NULL || !s->open)
+		return;
+	if (shoal_begin_(&t->object.members) < 0) { /* it is being closed with the topic, or is our parent's */
+		if (!shoal_here_(&t->object.members)) {
+			s->open = false;
+			free(s->sources);
+			free(s->copy);
+			s->sources = NULL;
+			s->copy = NULL;
+		}
+		return;
+	}
+	shoal_topic_shut_(t, &s->closing, &s->busy);
+	shoal_gate_enter_(&t->gate);
+	shoal_topic_subscriber_end_(s);
+	shoal_gate_leave_(&t->gate);
+	shoal_end_(&t->object.members);
+}
+
+/* shoal_topic_forget ends the subscription of a name: publishers do not wait for it any
+ * more. SHOAL_EBUSY if a live process has it, -ENOENT if there is none. */
+static inline int shoal_topic_forget(struct shoal_topic *t, const char *name)
+{
+	uint64_t words[2], word;
+	uint32_t i;
+	int err;
+
+	if (!shoal_topic_pack_(name, words))
+		return -EINVAL;
+	err = shoal_begin_(&t->object.members);
+	if (err < 0)
+		return err;
+	do {
+		err = shoal_topic_find_name_(t, words, UINT32_MAX, &i, &word);
+		if (err == 0)
+			err = -ENOENT;
+		if (err > 0 && shoal_owner_of_(word) != 0)
+			err = shoal_because_(&t->object.members, SHOAL_EBUSY, "process %u has its subscription \"%s\"",
+			                     shoal_topic_process_(t, shoal_owner_of_(word)), name);
+	} while (err > 0 && !shoal_cas64_(&t->places[i], word, 0));
+	if (err > 0)
+		shoal_topic_room_for_all_(t);
+	shoal_end_(&t->object.members);
+	return err > 0 ? 0 : err;
+}
+
+/* ------------------------------------------------- Looking at a topic */
+
+/* The state of a topic. */
+struct shoal_topic_stats {
+	struct shoal_stats members;
+	uint32_t max_publishers, max_subscribers;
+	uint32_t used_lanes, used_places; /* that have ever had one: numbers of publishers and subscribers are below */
+	uint32_t policy;
+	uint64_t lane_size, max_record;
+};
+
+/* That of a lane, and counters since the topic was made: of all publishers that it has
+ * had. */
+struct shoal_topic_publisher_stats {
+	uint32_t pid; /* of who has it, in its own pid namespace; 0: nobody */
+	bool alive;   /* else it has died, and nobody has taken over yet */
+	uint64_t sent, sent_bytes;
+	uint64_t full;       /* times that there was no room */
+	uint64_t blocked;    /* nanoseconds spent waiting for it */
+	uint64_t high_water; /* most bytes that a reliable subscriber was behind, as seen once a round */
+	uint64_t wakes;      /* times that it has woken subscribers */
+	uint64_t lost_wakes;
+	uint64_t repairs; /* times that it was taken over from the dead */
+	uint64_t last;    /* activity, to an eighth of the lane, nanoseconds since 1970; 0: never */
+};
+
+/* That of a subscription, and counters since it was made. */
+struct shoal_topic_subscriber_stats {
+	uint32_t pid; /* 0: it has a name, and no process */
+	bool alive, reliable, dropped, joining, named;
+	char name[SHOAL_TOPIC_NAME_MAX + 1];
+	uint64_t received, received_bytes;
+	uint64_t missed, lapped; /* records that were overwritten before they were read; how often that was */
+	uint64_t lag;            /* records that are there, and not released */
+	uint64_t drops;          /* times that publishers gave up waiting for it */
+	uint64_t blocked;        /* nanoseconds spent asleep */
+	uint64_t wakes;          /* times that it has woken publishers, and others who slept beside it */
+	uint64_t lost_wakes;
+	uint64_t repairs; /* times that its place was taken back from the dead; of all its subscriptions */
+	uint64_t joined, last;
+	uint32_t latency[SHOAL_LATENCY_BUCKETS]; /* as in struct shoal_ring_stats */
+};
+
+/* shoal_topic_stats, and those of a publisher's lane and of a subscriber's place, read
+ * what changes meanwhile: counters need not agree with one another. */
+static inline int shoal_topic_stats(struct shoal_topic *t, struct shoal_topic_stats *s)
+{
+	int err;
+
+	memset(s, 0, sizeof *s);
+	err = shoal_members_stats(&t->object.members, &s->members);
+	if (err == 0)
+		err = shoal_begin_(&t->object.members);
+	if (err < 0)
+		return err;
+	s->max_publishers = t->lanes;
+	s->max_subscribers = t->count;
+	s->used_lanes = shoal_topic_used_lanes_(t);
+	s->used_places = shoal_topic_used_places_(t);
+	s->policy = t->policy;
+	s->lane_size = t->lane_size;
+	s->max_record = t->limit;
+	shoal_end_(&t->object.members);
+	return 0;
+}
+
+/* Who an owner is, if it has not been buried. */
+static inline void shoal_topic_owner_(struct shoal_topic *t, uint64_t owner, uint32_t *pid, bool *alive)
+{
+	struct shoal_members *m = &t->object.members;
+	uint32_t slot = (uint32_t)shoal_owner_slot_(owner);
+
+	*pid = 0;
+	*alive = false;
+	if (owner == 0 || shoal_current_(m, owner) != 1)
+		return;
+	*pid = shoal_load32_(&m->slots[slot].pid);
+	*alive = slot == m->slot || shoal_byte_taken_(m->lock_fd, shoal_lock_at_(m, slot));
+}
+
+/* shoal_topic_publisher_stats: see shoal_topic_stats. -EINVAL if there is no lane of
+ * that number. */
+static inline int shoal_topic_publisher_stats(struct shoal_topic *t, uint32_t lane,
+                                              struct shoal_topic_publisher_stats *s)
+{
+	const struct shoal_format_lane *c;
+	int err = shoal_begin_(&t->object.members);
+
+	memset(s, 0, sizeof *s);
+	if (err < 0)
+		return err;
+	if (lane >= t->lanes)
+		err = -EINVAL;
+	else {
+		c = &t->control[lane];
+		shoal_topic_owner_(t, shoal_owner_of_(shoal_load64_(&c->owner)), &s->pid, &s->alive);
+		s->sent = shoal_load64_(&c->messages);
+		s->sent_bytes = shoal_load64_(&c->bytes);
+		s->full = shoal_load64_(&c->full);
+		s->blocked = shoal_load64_(&c->blocked);
+		s->high_water = shoal_load64_(&c->high_water);
+		s->wakes = shoal_load64_(&c->wakes);
+		s->lost_wakes = shoal_load64_(&c->lost_wakes);
+		s->repairs = shoal_load64_(&c->repairs);
+		s->last = shoal_load64_(&c->active);
+	}
+	shoal_end_(&t->object.members);
+	return err;
+}
+
+/* shoal_topic_subscriber_stats: see shoal_topic_stats. 1, or 0 if nobody has the place
+ * of that number, which is below max_subscribers: else -EINVAL. */
+static inline int shoal_topic_subscriber_stats(struct shoal_topic *t, uint32_t place,
+                                               struct shoal_topic_subscriber_stats *s)
+{
+	const struct shoal_format_subscriber *row;
+	const struct shoal_format_cursor *c;
+	uint64_t word, number, sent, name[2];
+	uint32_t i;
+	int err = shoal_begin_(&t->object.members);
+
+	memset(s, 0, sizeof *s);
+	if (err < 0)
+		return err;
+	word = place < t->count ? shoal_load64_(&t->places[place]) : 0;
+	err = place < t->count ? word != 0 : -EINVAL;
+	if (err == 1) {
+		row = &t->rows[place];
+		shoal_topic_owner_(t, shoal_owner_of_(word), &s->pid, &s->alive);
+		s->reliable = (word & SHOAL_SUB_RELIABLE) != 0;
+		s->dropped = (word & SHOAL_SUB_DROPPED) != 0;
+		s->joining = (word & SHOAL_SUB_JOINING) != 0;
+		s->named = (word & SHOAL_SUB_NAMED) != 0;
+		if (s->named) {
+			name[0] = shoal_load64_(&row->name[0]);
+			name[1] = shoal_load64_(&row->name[1]);
+			memcpy(s->name, name, sizeof name);
+		}
+		s->drops = shoal_load64_(&row->drops);
+		s->blocked = shoal_load64_(&row->blocked);
+		s->wakes = shoal_load64_(&row->wakes);
+		s->lost_wakes = shoal_load64_(&row->lost_wakes);
+		s->repairs = shoal_load64_(&row->repairs);
+		s->joined = shoal_load64_(&row->joined);
+		for (i = 0; i < SHOAL_LATENCY_BUCKETS; i++)
+			s->latency[i] = shoal_load32_(&row->latency.buckets[i]);
+		for (i = 0; i < shoal_topic_used_lanes_(t); i++) {
+			c = shoal_topic_cursor_(t, i, place);
+			sent = shoal_load64_(&t->control[i].messages); /* before: it only grows */
+			number = shoal_load64_(&c->messages) + shoal_load64_(&c->missed);
+			s->received += shoal_load64_(&c->messages);
+			s->received_bytes += shoal_load64_(&c->bytes);
+			s->missed += shoal_load64_(&c->missed);
+			s->lapped += shoal_load64_(&c->lapped);
+			s->wakes += shoal_load64_(&c->wakes);
+			number += shoal_load64_(&c->flags);
+			s->lag += sent > number ? sent - number : 0;
+			s->last = shoal_load64_(&c->active) > s->last ? shoal_load64_(&c->active) : s->last;
+		}
+	}
+	shoal_end_(&t->object.members);
+	return err;
+}
+
+/* Reads a lane from a position on, at which a record or the end stands. */
+static inline int shoal_topic_check_lane_(const struct shoal_lane_ *l, uint64_t from)
+{
+	struct shoal_format_mark last, walk, end;
+	uint64_t before = shoal_load64_(&l->control->claim), after; /* claims grow with the marks */
+	int err = shoal_lane_last_mark_(l, &last);
+
+	if (err < 0)
+		return err;
+	after = shoal_load64_(&l->control->claim);
+	if (from % 8 != 0 || (from > last.position ? from - last.position : last.position - from) > l->size ||
+	    before > last.position + l->size || after < last.position)
+		return shoal_because_(l->members, SHOAL_ECORRUPT,
+		                      "lane %u: read from %llu, last mark at %llu, claimed %llu", l->number, (unsigned long long)from,
+		                      (unsigned long long)last.position, (unsigned long long)after);
+	walk.position = from;
+	walk.number = 0;
+	return shoal_lane_walk_(l, walk, UINT64_MAX, UINT64_MAX, &end);
+}
+
+/* Finds a cursor at which no record begins, or that lies further back than the lane is
+ * long. */
+static inline int shoal_topic_check_cursor_(const struct shoal_lane_ *l, uint64_t position)
+{
+	struct shoal_format_mark last;
+	uint64_t number;
+	int err = shoal_lane_last_mark_(l, &last);
+
+	if (err < 0)
+		return err;
+	if (last.position > position && last.position - position > l->size)
+		return shoal_because_(l->members, SHOAL_ECORRUPT, "lane %u: cursor at position %llu, last mark at %llu", l->number,
+		                      (unsigned long long)position, (unsigned long long)last.position);
+	return shoal_lane_number_of_(l, position, &number);
+}
+
+/* Checks a lane from its oldest mark, and from each cursor that publishers wait for.
+ * What is found counts if what was looked at has stood still meanwhile. */
+SHOAL_SLOW_ int shoal_topic_check_in_(struct shoal_topic *t, uint32_t lane)
+{
+	struct shoal_lane_ l = shoal_topic_lane_(t, lane);
+	struct shoal_format_mark m;
+	uint64_t word, position, seen = UINT64_MAX;
+	uint32_t i;
+	int err = 0, round;
+	bool still = false;
+
+	for (round = 0; round < 1000 && !still; round++) {
+		err = shoal_lane_first_mark_(&l, &m);
+		if (err < 0)
+			return err;
+		err = shoal_topic_check_lane_(&l, m.position);
+		still = err == 0 || shoal_lane_intact_(&l, m.position);
+	}
+	for (i = 0; i < shoal_topic_used_places_(t) && err == 0; i++) {
+		for (still = false, round = 0; round < 1000 && !still; round++) {
+			word = shoal_load64_(&t->places[i]);
+			position = shoal_load64_(&shoal_topic_cursor_(t, lane, i)->position);
+			if ((word & SHOAL_SUB_RELIABLE) == 0 || (word & SHOAL_SUB_JOINING) != 0 || position == seen) {
+				err = 0;
+				still = true;
+				break;
+			}
+			err = shoal_topic_check_cursor_(&l, position);
+			seen = err == 0 ? position : seen;
+			still = err == 0 || (shoal_load64_(&t->places[i]) == word &&
+			                     shoal_load64_(&shoal_topic_cursor_(t, lane, i)->position) == position);
+		}
+	}
+	if (still || err == 0)
+		return err;
+	return shoal_because_(&t->object.members, SHOAL_EBUSY, "lane %u is used so fast that it cannot be looked at", lane);
+}
+
+SHOAL_SLOW_ int shoal_topic_check_places_(struct shoal_topic *t)
+{
+	struct shoal_members *m = &t->object.members;
+	const uint64_t settled = SHOAL_SUB_NAMED | SHOAL_SUB_JOINING;
+	uint64_t word, name[2];
+	uint32_t i, k;
+
+	if (shoal_load32_(&t->head->used_lanes) > t->lanes || shoal_load32_(&t->head->used_places) > t->count)
+		return shoal_because_(m, SHOAL_ECORRUPT, "used are %u lanes of %u, %u places of %u",
+		                      shoal_load32_(&t->head->used_lanes), t->lanes, shoal_load32_(&t->head->used_places), t->count);
+	for (i = 0; i < t->count; i++) {
+		word = shoal_load64_(&t->places[i]);
+		if (!shoal_topic_legal_(word) || (shoal_owner_of_(word) != 0 && shoal_current_(m, shoal_owner_of_(word)) < 0))
+			return shoal_topic_impossible_(t, i, word);
+		if (word != 0 && i >= shoal_topic_used_places_(t)) /* which is raised before a place is taken */
+			return shoal_because_(m, SHOAL_ECORRUPT, "place %u is %#llx, and used are %u", i, (unsigned long long)word,
+			                      shoal_topic_used_places_(t));
+		if ((word & settled) != SHOAL_SUB_NAMED)
+			continue;
+		name[0] = shoal_load64_(&t->rows[i].name[0]);
+		name[1] = shoal_load64_(&t->rows[i].name[1]);
+		for (k = i + 1; k < shoal_topic_used_places_(t); k++)
+			if ((shoal_load64_(&t->places[k]) & settled) == SHOAL_SUB_NAMED && shoal_load64_(&t->rows[k].name[0]) == name[0] &&
+			    shoal_load64_(&t->rows[k].name[1]) == name[1] && shoal_load64_(&t->places[i]) == word &&
+			    (shoal_load64_(&t->places[k]) & settled) == SHOAL_SUB_NAMED)
+				return shoal_because_(m, SHOAL_ECORRUPT, "subscribers %u and %u have the same name", i, k);
+	}
+	return 0;
+}
+
+/* shoal_topic_check returns SHOAL_ECORRUPT for what no sequence of operations and deaths
+ * leads to, and shoal_topic_why says where it is. It changes nothing, and may be called
+ * while the topic is in use: SHOAL_EBUSY if that was always faster. */
+static inline int shoal_topic_check(struct shoal_topic *t)
+{
+	struct shoal_members *m = &t->object.members;
+	uint64_t word;
+	uint32_t i;
+	int err = shoal_begin_(m);
+
+	if (err < 0)
+		return err;
+	err = shoal_topic_check_places_(t);
+	for (i = 0; i < t->lanes && err == 0; i++) {
+		word = shoal_load64_(&t->control[i].owner);
+		if (word != 0 && ((word & 0xffff) != 0 || shoal_current_(m, word) < 0))
+			err = shoal_because_(m, SHOAL_ECORRUPT, "owner of its lane %u is %#llx, which is impossible", i,
+			                     (unsigned long long)word);
+		if (err == 0)
+			err = shoal_topic_check_in_(t, i);
+	}
+	shoal_end_(m);
+	return err;
+}
+
+/* shoal_topic_repair takes back what processes that have died had of the topic, and
+ * returns how many lanes and places that were. It is never necessary: who needs them
+ * does the same. */
+static inline int shoal_topic_repair(struct shoal_topic *t)
+{
+	struct shoal_members *m = &t->object.members;
+	uint64_t word;
+	uint32_t i;
+	int repaired = 0, err = shoal_begin_(m), current;
+
+	if (err < 0)
+		return err;
+	for (i = 0; i < t->lanes && err == 0; i++) {
+		word = shoal_load64_(&t->control[i].owner);
+		if (word == 0)
+			continue;
+		current = (word & 0xffff) != 0 ? SHOAL_ECORRUPT : shoal_settle_(m, word);
+		if (current < 0)
+			err = shoal_because_(m, SHOAL_ECORRUPT, "owner of its lane %u is %#llx, which is impossible", i,
+			                     (unsigned long long)word);
+		else if (current == 0 && shoal_cas64_(&t->control[i].owner, word, 0)) {
+			shoal_repaired_(m);
+			shoal_add64_(&t->control[i].repairs, 1);
+			repaired++;
+		}
+	}
+	for (i = 0; i < shoal_topic_used_places_(t) && err >= 0; i++) {
+		err = shoal_topic_settle_(t, i, &word);
+		repaired += err > 0;
+	}
+	if (repaired > 0)
+		shoal_topic_room_for_all_(t);
+	shoal_end_(m);
+	return err < 0 ? err : repaired;
+}
+
+/* shoal_topic_close closes the publishers and subscribers that are open here, and ends
+ * the use of the topic: see shoal_close. Threads that wait return SHOAL_ECLOSED first. */
+static inline void shoal_topic_close(struct shoal_topic *t)
+{
+	struct shoal_members *m = &t->object.members;
+
+	if (shoal_here_(m)) {
+		/* Pairs with the looks of who waits, who has counted itself as busy before. */
+		shoal_topic_shut_(t, &t->closing, &m->busy);
+		shoal_gate_enter_(&t->gate);
+		while (t->publishers != NULL)
+			shoal_topic_publisher_end_(t->publishers);
+		while (t->subscribers != NULL)
+			shoal_topic_subscriber_end_(t->subscribers);
+		shoal_gate_leave_(&t->gate);
+	}
+	shoal_close(&t->object);
 }
 
 #ifdef __cplusplus

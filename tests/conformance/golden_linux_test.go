@@ -24,7 +24,7 @@ func TestGolden(t *testing.T) {
 	for _, words := range []string{
 		"mutex open object", "event open object manual", "event open object auto",
 		"semaphore open object plain 5", "semaphore open object undo 3",
-		"ring open object 8192",
+		"ring open object 8192", "topic open object", "topic open object drop 8192",
 	} {
 		t.Run(words, func(t *testing.T) {
 			var first []byte
@@ -38,6 +38,7 @@ func TestGolden(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a topic that was used", func(t *testing.T) { goldenTopic(t, all) })
 }
 
 // made returns the bytes of an object after one member has made and closed it, without those that are for people.

@@ -23,6 +23,7 @@ import (
 	"github.com/seed-247006a4/shoal/ring"
 	"github.com/seed-247006a4/shoal/schema"
 	"github.com/seed-247006a4/shoal/shm"
+	"github.com/seed-247006a4/shoal/topic"
 )
 
 func init() {
@@ -43,10 +44,11 @@ type role struct {
 	why       error // of the last ring that was not opened
 	writer    *ring.Writer[[]byte]
 	reader    *ring.Reader[[]byte]
-	segment   *shm.Segment
-	members   *pshared.Members
-	object    *object.Object
-	data      []byte // of the mutex's object: behind its word
+	topics
+	segment *shm.Segment
+	members *pshared.Members
+	object  *object.Object
+	data    []byte // of the mutex's object: behind its word
 }
 
 // wordFor is the word for an error, the same in every language.
@@ -74,6 +76,9 @@ func wordFor(err error) string {
 		{syscall.EOVERFLOW, "overflow"},
 		{ring.ErrBusy, "busy"},
 		{ring.ErrTooLarge, "toolarge"},
+		{topic.ErrFull, "busy"},
+		{topic.ErrMissed, "missed"},
+		{topic.ErrDropped, "dropped"},
 	} {
 		if errors.Is(err, w.err) {
 			return w.word
@@ -128,6 +133,8 @@ func (r *role) perform(args []string) string {
 		return r.doSemaphore(args)
 	case "ring":
 		return r.doRing(args)
+	case "topic":
+		return r.doTopic(args)
 	}
 	var err error
 	switch args[0] + " " + args[1] {

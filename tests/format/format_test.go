@@ -20,6 +20,7 @@ import (
 	"github.com/seed-247006a4/shoal/pshared"
 	"github.com/seed-247006a4/shoal/ring"
 	"github.com/seed-247006a4/shoal/schema"
+	"github.com/seed-247006a4/shoal/topic"
 )
 
 // description is what one of them says: "header.magic" has place 0 and size 8, "header" has size 64; and constants.
@@ -36,52 +37,68 @@ func newDescription() description {
 
 // structs are the structures of the format, as Go has them.
 var structs = map[string]reflect.Type{
-	"header":    reflect.TypeFor[layout.Header](),
-	"members":   reflect.TypeFor[layout.Members](),
-	"bell":      reflect.TypeFor[layout.Bell](),
-	"slot":      reflect.TypeFor[layout.Slot](),
-	"mutex":     reflect.TypeFor[layout.Mutex](),
-	"event":     reflect.TypeFor[layout.Event](),
-	"semaphore": reflect.TypeFor[layout.Semaphore](),
-	"mark":      reflect.TypeFor[layout.Mark](),
-	"lane":      reflect.TypeFor[layout.Lane](),
-	"cursor":    reflect.TypeFor[layout.Cursor](),
-	"latency":   reflect.TypeFor[layout.Latency](),
-	"ring":      reflect.TypeFor[layout.Ring](),
+	"header":     reflect.TypeFor[layout.Header](),
+	"members":    reflect.TypeFor[layout.Members](),
+	"bell":       reflect.TypeFor[layout.Bell](),
+	"slot":       reflect.TypeFor[layout.Slot](),
+	"mutex":      reflect.TypeFor[layout.Mutex](),
+	"event":      reflect.TypeFor[layout.Event](),
+	"semaphore":  reflect.TypeFor[layout.Semaphore](),
+	"mark":       reflect.TypeFor[layout.Mark](),
+	"lane":       reflect.TypeFor[layout.Lane](),
+	"cursor":     reflect.TypeFor[layout.Cursor](),
+	"latency":    reflect.TypeFor[layout.Latency](),
+	"ring":       reflect.TypeFor[layout.Ring](),
+	"topic":      reflect.TypeFor[layout.Topic](),
+	"subscriber": reflect.TypeFor[layout.Subscriber](),
 }
 
 // constants are those that Go has under a name that can be reached, beside the kinds.
 var constants = map[string]uint64{
-	"MAGIC":                 layout.Magic,
-	"MAJOR":                 layout.Major,
-	"MINOR":                 layout.Minor,
-	"LINE":                  layout.Line,
-	"SCHEMA_MAX":            schema.MaxText,
-	"MEMBERS_MAGIC":         uint64(layout.MembersMagic),
-	"DEFAULT_SLOTS":         layout.DefaultSlots,
-	"MAX_SLOTS":             layout.MaxSlots,
-	"SLOT_FREE":             layout.SlotFree,
-	"SLOT_ACTIVE":           layout.SlotActive,
-	"OWNER_FLAGS":           layout.OwnerFlags,
-	"MUTEX_MAGIC":           uint64(layout.MutexMagic),
-	"LOCK_WAITERS":          layout.LockWaiters,
-	"LOCK_INCONSISTENT":     layout.LockInconsistent,
-	"LOCK_NOT_RECOVERABLE":  layout.LockNotRecoverable,
-	"EVENT_MAGIC":           uint64(layout.EventMagic),
-	"SEMAPHORE_MAGIC":       uint64(layout.SemaphoreMagic),
-	"SEMAPHORE_MAX":         pshared.MaxSemaphore,
-	"SEMAPHORE_MAX_PERMITS": pshared.MaxPermits,
-	"MARKS":                 layout.Marks,
-	"LATENCY_BUCKETS":       layout.LatencyBuckets,
-	"RECORD_THERE":          layout.RecordThere,
-	"RECORD_PAD":            layout.RecordPad,
-	"RECORD_STAMP":          layout.RecordStamp,
-	"RECORD_LENGTH":         layout.RecordLength,
-	"RECORD_HEADER":         layout.RecordHeader,
-	"RECORD_STAMP_SIZE":     layout.RecordStampSize,
-	"RING_SIZE_MIN":         ring.MinSize,
-	"RING_SIZE_MAX":         ring.MaxSize,
-	"RING_SIZE_DEFAULT":     ring.DefaultSize,
+	"MAGIC":                     layout.Magic,
+	"MAJOR":                     layout.Major,
+	"MINOR":                     layout.Minor,
+	"LINE":                      layout.Line,
+	"SCHEMA_MAX":                schema.MaxText,
+	"MEMBERS_MAGIC":             uint64(layout.MembersMagic),
+	"DEFAULT_SLOTS":             layout.DefaultSlots,
+	"MAX_SLOTS":                 layout.MaxSlots,
+	"SLOT_FREE":                 layout.SlotFree,
+	"SLOT_ACTIVE":               layout.SlotActive,
+	"OWNER_FLAGS":               layout.OwnerFlags,
+	"MUTEX_MAGIC":               uint64(layout.MutexMagic),
+	"LOCK_WAITERS":              layout.LockWaiters,
+	"LOCK_INCONSISTENT":         layout.LockInconsistent,
+	"LOCK_NOT_RECOVERABLE":      layout.LockNotRecoverable,
+	"EVENT_MAGIC":               uint64(layout.EventMagic),
+	"SEMAPHORE_MAGIC":           uint64(layout.SemaphoreMagic),
+	"SEMAPHORE_MAX":             pshared.MaxSemaphore,
+	"SEMAPHORE_MAX_PERMITS":     pshared.MaxPermits,
+	"MARKS":                     layout.Marks,
+	"LATENCY_BUCKETS":           layout.LatencyBuckets,
+	"RECORD_THERE":              layout.RecordThere,
+	"RECORD_PAD":                layout.RecordPad,
+	"RECORD_STAMP":              layout.RecordStamp,
+	"RECORD_LENGTH":             layout.RecordLength,
+	"RECORD_HEADER":             layout.RecordHeader,
+	"RECORD_STAMP_SIZE":         layout.RecordStampSize,
+	"RING_SIZE_MIN":             ring.MinSize,
+	"RING_SIZE_MAX":             ring.MaxSize,
+	"RING_SIZE_DEFAULT":         ring.DefaultSize,
+	"SUB_RELIABLE":              layout.SubReliable,
+	"SUB_JOINING":               layout.SubJoining,
+	"SUB_NAMED":                 layout.SubNamed,
+	"SUB_DROPPED":               layout.SubDropped,
+	"SUB_FLAGS":                 layout.SubFlags,
+	"TOPIC_WAIT":                layout.TopicWait,
+	"TOPIC_REFUSE":              layout.TopicRefuse,
+	"TOPIC_DROP":                layout.TopicDrop,
+	"TOPIC_PUBLISHERS_MAX":      topic.MaxPublishers,
+	"TOPIC_PUBLISHERS_DEFAULT":  topic.DefaultPublishers,
+	"TOPIC_SUBSCRIBERS_MAX":     topic.MaxSubscribers,
+	"TOPIC_SUBSCRIBERS_DEFAULT": topic.DefaultSubscribers,
+	"TOPIC_LANE_SIZE_DEFAULT":   topic.DefaultLaneSize,
+	"TOPIC_NAME_MAX":            topic.MaxName,
 }
 
 // elsewhere are the constants that Go keeps to itself; C and the document have them, and tests/conformance tries them.
@@ -127,7 +144,7 @@ func snake(name string) string {
 	return b.String()
 }
 
-// inC is what a program that includes the header prints, and its last line.
+// inC is what a program that includes the header prints, and its last lines.
 func inC(t *testing.T) (d description, computed string) {
 	t.Helper()
 	out := run(t, "", compile(t, "cc", "layout", "-std=c11"))
@@ -146,7 +163,7 @@ func inC(t *testing.T) (d description, computed string) {
 			}
 			d.constants[f[1]] = n
 		default:
-			computed = strings.TrimSpace(line)
+			computed += line
 		}
 	}
 	return d, computed
@@ -238,7 +255,9 @@ func compare[V comparable](t *testing.T, what, a string, as map[string]V, b stri
 // TestComputed compares what functions compute.
 func TestComputed(t *testing.T) {
 	_, got := inC(t)
-	want := fmt.Sprintf("table %d slot %d owner %#x claim %#x", layout.MembersFootprint(48), layout.SlotOffset(48, 3),
+	want := fmt.Sprintf("topic places %d rows %d cursors %d data %d\n", layout.PlacesAt(3), layout.SubscribersAt(3, 17),
+		layout.CursorsAt(3, 17), layout.DataAt(3, 17))
+	want += fmt.Sprintf("table %d slot %d owner %#x claim %#x\n", layout.MembersFootprint(48), layout.SlotOffset(48, 3),
 		uint64(layout.MakeOwner(3, 17)), layout.SlotClaim(17, layout.SlotActive))
 	if got != want {
 		t.Errorf("C: %s\nGo: %s", got, want)

@@ -28,6 +28,9 @@ static struct shoal_segment segment;
 static struct shoal_members members;
 static struct shoal object;
 static struct shoal_ring ring;
+static struct shoal_topic topic;
+static struct shoal_topic_publisher publisher;
+static struct shoal_topic_subscriber subscriber;
 
 /* The word for an error, the same in every language. */
 static const char *word_for(int err)
@@ -73,6 +76,10 @@ static const char *word_for(int err)
 		return "permission";
 	case -EMSGSIZE:
 		return "toolarge";
+	case SHOAL_EMISSED:
+		return "missed";
+	case SHOAL_EDROPPED:
+		return "dropped";
 	}
 	snprintf(other, sizeof other, "error %d: %s", err, shoal_strerror(err));
 	return other;
@@ -462,6 +469,414 @@ static void do_ring(const char *verb, const char *name, const char *how, const c
 		printf("no verb %s\n", verb);
 }
 
+/* Receives, until the record of that number has come, in a lane of which the first has
+ * number 0: each is whole and in its place, or counted as missed. */
+static int topic_follow(uint64_t number)
+{
+	uint64_t next = 0, got = UINT64_MAX;
+	const void *p;
+	size_t n;
+	int err;
+
+	while (got != number) {
+		err = shoal_topic_peek(&subscriber, &p, &n);
+		if (err == SHOAL_EMISSED) {
+			next += shoal_topic_missed(&subscriber);
+			continue;
+		}
+		if (err == SHOAL_EDROPPED)
+			continue;
+		if (err < 0)
+			return err;
+		memcpy(&got, p, 8);
+		if (got != next || shoal_topic_last(&subscriber).number != next || n != 8 + next % 100 ||
+		    (n > 8 && ((const unsigned char *)p)[n - 1] != (got & 0xff)))
+			return SHOAL_ECORRUPT;
+		next++;
+		err = shoal_topic_release(&subscriber);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+/* Subscribes so many times while a publisher sends records whose first 8 bytes are their
+ * number in the lane, and receives some each time: those that are there, one behind the
+ * other. */
+static int hop(uint64_t times)
+{
+	struct shoal_topic_subscribe_options how = {false, false, 0, NULL};
+	uint64_t i, next, got;
+	const void *p;
+	size_t n;
+	int err, tries;
+
+	for (i = 0; i < times; i++) {
+		how.oldest = i % 3 == 1;
+		how.history = i % 3 == 2 ? 2 : 0;
+		err = shoal_topic_subscriber_open(&subscriber, &topic, &how);
+		if (err < 0)
+			return err;
+		for (next = 0, tries = 0; tries < 40; tries++) {
+			err = shoal_topic_trypeek(&subscriber, &p, &n);
+			if (err == SHOAL_EBUSY)
+				continue;
+			if (err < 0)
+				return err;
+			memcpy(&got, p, 8);
+			if (got != shoal_topic_last(&subscriber).number || (next != 0 && got != next) || n != 8 + got % 100)
+				return SHOAL_ECORRUPT;
+			next = got + 1;
+			err = shoal_topic_release(&subscriber);
+			if (err < 0)
+				return err;
+		}
+		shoal_topic_subscriber_close(&subscriber);
+	}
+	return 0;
+}
+
+/* Sends records of 64 bytes for ever: who it is, a number, and its lowest byte. The
+ * number is raised in the ledger before: who is killed may have skipped one. */
+static void publish(uint64_t *ledger, uint64_t who)
+{
+	uint64_t record[8];
+	int err;
+
+	for (;;) {
+		record[0] = who;
+		record[1] = __atomic_add_fetch(&ledger[who], 1, __ATOMIC_SEQ_CST);
+		memset(record + 2, (int)(record[1] & 0xff), sizeof record - 16);
+		err = shoal_topic_send(&publisher, record, sizeof record);
+		if (err < 0) {
+			answer(err);
+			return;
+		}
+	}
+}
+
+/* Whether it is one of these. */
+static bool published(const void *p, size_t n)
+{
+	const unsigned char *b = (const unsigned char *)p;
+	const uint64_t *record = (const uint64_t *)p;
+	size_t i;
+
+	if (n != 64 || record[0] >= 8)
+		return false;
+	for (i = 16; i < n; i++)
+		if (b[i] != (record[1] & 0xff))
+			return false;
+	return true;
+}
+
+/* Receives them for ever. At its place in the ledger is a word for each publisher: the
+ * last number << 16 | how many numbers did not come. That is stored before the record is
+ * released: so the last one may come again, and those that did not come are at most as
+ * many as the publishers of that number that were killed, which the ledger has at 16.
+ * Behind these words it counts. */
+static void collect(uint64_t *ledger, uint64_t at)
+{
+	uint64_t *word, last, gaps;
+	const uint64_t *record;
+	const void *p;
+	size_t n;
+	int err;
+
+	for (;;) {
+		err = shoal_topic_peek(&subscriber, &p, &n);
+		if (err < 0) {
+			answer(err);
+			return;
+		}
+		record = (const uint64_t *)p;
+		if (!published(p, n)) {
+			printf("torn\n");
+			return;
+		}
+		word = &ledger[at + record[0]];
+		last = *word >> 16;
+		gaps = *word & 0xffff;
+		if (record[1] > last)
+			gaps += record[1] - last - 1;
+		if (record[1] < last || gaps > __atomic_load_n(&ledger[16 + record[0]], __ATOMIC_SEQ_CST)) {
+			printf("record %" PRIu64 " of publisher %" PRIu64 " after %" PRIu64 "\n", record[1], record[0], last);
+			return;
+		}
+		__atomic_store_n(word, record[1] << 16 | gaps, __ATOMIC_SEQ_CST);
+		__atomic_fetch_add(&ledger[at + 8], 1, __ATOMIC_SEQ_CST);
+		err = shoal_topic_release(&subscriber);
+		if (err < 0) {
+			answer(err);
+			return;
+		}
+	}
+}
+
+/* Receives them without anybody waiting for it, for ever: all are whole, none comes
+ * twice, and what is missing is told exactly, by the numbers in the lanes. */
+static void watch(uint64_t *ledger, uint64_t at)
+{
+	uint64_t next[3] = {0, 0, 0}, last[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+	struct shoal_topic_info info;
+	const uint64_t *record;
+	const void *p;
+	size_t n;
+	int err;
+
+	for (;;) {
+		err = shoal_topic_peek(&subscriber, &p, &n);
+		info = shoal_topic_last(&subscriber);
+		if (err == SHOAL_EMISSED) {
+			if (next[info.publisher] != 0)
+				next[info.publisher] += shoal_topic_missed(&subscriber);
+			continue;
+		}
+		if (err < 0) {
+			answer(err);
+			return;
+		}
+		record = (const uint64_t *)p;
+		if (!published(p, n) || record[1] <= last[record[0]]) {
+			printf("torn\n");
+			return;
+		}
+		if (next[info.publisher] != 0 && next[info.publisher] != info.number + 1) {
+			printf("record %" PRIu64 " of lane %" PRIu32 ", want %" PRIu64 "\n", info.number, info.publisher,
+			       next[info.publisher] - 1);
+			return;
+		}
+		next[info.publisher] = info.number + 2;
+		last[record[0]] = record[1];
+		__atomic_fetch_add(&ledger[at + 8], 1, __ATOMIC_SEQ_CST);
+		err = shoal_topic_release(&subscriber);
+		if (err < 0) {
+			answer(err);
+			return;
+		}
+	}
+}
+
+/* What the conformance test sees of a topic's object, whatever stands in it: each
+ * function comes back, with something or an error. */
+static void try_all(const char *name)
+{
+	static unsigned char record[4096];
+	static const struct shoal_topic_subscribe_options how[] = {
+		{false, false, 0, NULL}, {false, true, 0, NULL}, {true, true, 0, NULL}, {false, false, 2, NULL},
+		{false, false, 0, "durable"},
+	};
+	struct shoal_topic_stats s;
+	struct shoal_topic_publisher_stats ps;
+	struct shoal_topic_subscriber_stats ss;
+	uint32_t i, k, errors = 0;
+	size_t n;
+	int err = shoal_topic_open(&topic, name, NULL);
+
+	if (err < 0) {
+		printf("refused\n");
+		return;
+	}
+	errors += shoal_topic_check(&topic) < 0;
+	errors += shoal_topic_stats(&topic, &s) < 0;
+	for (i = 0; i < s.max_publishers; i++)
+		errors += shoal_topic_publisher_stats(&topic, i, &ps) < 0;
+	for (i = 0; i < s.max_subscribers; i++)
+		errors += shoal_topic_subscriber_stats(&topic, i, &ss) < 0;
+	for (i = 0; i < sizeof how / sizeof how[0]; i++) {
+		err = shoal_topic_subscriber_open(&subscriber, &topic, &how[i]);
+		errors += err < 0;
+		if (err < 0)
+			continue;
+		err = shoal_topic_publisher_open(&publisher, &topic);
+		errors += err < 0;
+		for (k = 0; err == 0 && k < 60; k++) {
+			fill_record(record, k, 8 + k * 50 % 1000);
+			err = shoal_topic_send_for(&publisher, record, 8 + k * 50 % 1000, 0);
+		}
+		for (k = 0; k < 100; k++) {
+			err = shoal_topic_tryreceive(&subscriber, record, sizeof record, &n);
+			if (err < 0 && err != SHOAL_EMISSED && err != SHOAL_EDROPPED)
+				break;
+		}
+		errors += err < 0 && err != SHOAL_EBUSY;
+		shoal_topic_publisher_close(&publisher);
+		shoal_topic_subscriber_close(&subscriber);
+	}
+	errors += shoal_topic_forget(&topic, "durable") < 0;
+	errors += shoal_topic_repair(&topic) < 0;
+	shoal_topic_close(&topic);
+	printf("%s\n", errors > 0 ? "errors" : "sound");
+}
+
+/* topic send NUMBER LENGTH [TIMEOUT], topic receive [TIMEOUT], and so on. */
+static void do_topic(const char *verb, const char *name, const char *how, const char *value)
+{
+	static unsigned char record[1 << 20];
+	static char word[64];
+	struct shoal_topic_options options = {3, 4, 4096, SHOAL_TOPIC_WAIT, 0600, NULL, NULL};
+	struct shoal_topic_subscribe_options join = {false, false, 0, NULL};
+	struct shoal_topic_stats s;
+	struct shoal_topic_publisher_stats ps;
+	struct shoal_topic_subscriber_stats ss;
+	uint64_t number = strtoull(name, NULL, 0), i, missed = 0;
+	size_t n = (size_t)strtoull(how, NULL, 0), sent;
+	const void *p;
+	void *place;
+	int err = 0;
+
+	if (strcmp(verb, "open") == 0) {
+		if (strcmp(how, "refuse") == 0)
+			options.policy = SHOAL_TOPIC_REFUSE;
+		else if (strcmp(how, "drop") == 0)
+			options.policy = SHOAL_TOPIC_DROP;
+		if (value[0] != 0 && value[0] >= '0' && value[0] <= '9')
+			options.lane_size = strtoull(value, NULL, 0);
+		else if (value[0] != 0) /* a type */
+			options.schema = strcmp(value, "int64") == 0 ? "shoal schema 1\nint64\n" : "shoal schema 1\nfloat64\n";
+		err = shoal_topic_open_or_create(&topic, name, &options);
+		answer(err > 0 ? 0 : err);
+	} else if (strcmp(verb, "publisher") == 0)
+		answer(shoal_topic_publisher_open(&publisher, &topic));
+	else if (strcmp(verb, "unpublisher") == 0) {
+		shoal_topic_publisher_close(&publisher);
+		answer(0);
+	} else if (strcmp(verb, "subscribe") == 0) {
+		join.lossy = strncmp(name, "lossy", 5) == 0;
+		join.oldest = strstr(name, "oldest") != NULL;
+		if (strncmp(name, "named", 5) == 0) {
+			snprintf(word, sizeof word, "%s", how);
+			join.name = word;
+		} else if (how[0] != 0)
+			join.history = n;
+		answer(shoal_topic_subscriber_open(&subscriber, &topic, &join));
+	} else if (strcmp(verb, "unsubscribe") == 0) {
+		shoal_topic_subscriber_close(&subscriber);
+		answer(0);
+	} else if (strcmp(verb, "forget") == 0)
+		answer(shoal_topic_forget(&topic, name));
+	else if (strcmp(verb, "send") == 0) {
+		fill_record(record, number, n);
+		answer(shoal_topic_send_for(&publisher, record, n, value[0] == 0 ? -1 : strtoll(value, NULL, 0)));
+	} else if (strcmp(verb, "try") == 0) {
+		fill_record(record, number, n);
+		answer(shoal_topic_trysend(&publisher, record, n));
+	} else if (strcmp(verb, "batch") == 0) { /* so many from that number */
+		for (i = 0; i < n; i++)
+			fill_record(record + 16 * i, number + i, 16);
+		answer(shoal_topic_send_batch(&publisher, record, 16, n, &sent));
+	} else if (strcmp(verb, "place") == 0 || strcmp(verb, "cancel") == 0) {
+		err = shoal_topic_reserve(&publisher, &place, n, -1);
+		if (err == 0) {
+			fill_record((unsigned char *)place, number, n);
+			err = verb[0] == 'p' ? shoal_topic_commit(&publisher, n) : shoal_topic_cancel(&publisher);
+		}
+		answer(err);
+	} else if (strcmp(verb, "receive") == 0) {
+		err = shoal_topic_receive_for(&subscriber, record, sizeof record, &n,
+		                              name[0] == 0 ? -1 : strtoll(name, NULL, 0));
+		if (err < 0)
+			answer(err);
+		else
+			answer_record(record, n);
+	} else if (strcmp(verb, "tryreceive") == 0 || strcmp(verb, "peek") == 0) {
+		err = shoal_topic_trypeek(&subscriber, &p, &n);
+		if (err < 0)
+			answer(err);
+		else
+			answer_record((const unsigned char *)p, n);
+		if (err == 0 && verb[0] == 't')
+			shoal_topic_release(&subscriber);
+	} else if (strcmp(verb, "release") == 0)
+		answer(shoal_topic_release(&subscriber));
+	else if (strcmp(verb, "count") == 0 || strcmp(verb, "tally") == 0) { /* receives what is there; with what is missing */
+		for (i = 0;; i++) {
+			err = shoal_topic_tryreceive(&subscriber, record, sizeof record, &n);
+			if (err == SHOAL_EMISSED && verb[0] == 't') {
+				missed += shoal_topic_missed(&subscriber);
+				i--;
+			} else if (err < 0)
+				break;
+		}
+		if (verb[0] == 't' && err == SHOAL_EBUSY)
+			printf("%" PRIu64 ", %s missed\n", i + missed, missed != 0 ? "some" : "none");
+		else if (verb[0] == 't')
+			answer(err);
+		else
+			printf("%" PRIu64 "\n", i);
+	} else if (strcmp(verb, "last") == 0)
+		printf("%" PRIu32 " %" PRIu64 "\n", shoal_topic_last(&subscriber).publisher, shoal_topic_last(&subscriber).number);
+	else if (strcmp(verb, "drain") == 0) { /* so many, from that number on */
+		for (i = 0; i < n && err == 0; i++) {
+			err = shoal_topic_peek(&subscriber, &p, &sent);
+			if (err == 0 && *(const uint64_t *)p != number + i)
+				err = SHOAL_ECORRUPT;
+			if (err == 0)
+				err = i % 3 == 0 ? shoal_topic_release(&subscriber) : shoal_topic_skip(&subscriber);
+		}
+		if (err == 0)
+			err = shoal_topic_release(&subscriber);
+		answer(err);
+	} else if (strcmp(verb, "collectbatch") == 0) { /* the same, in batches of records of 16 bytes */
+		for (i = 0; i < n && err == 0; i += sent) {
+			err = shoal_topic_receive_batch(&subscriber, record, 16, n - i < 100 ? n - i : 100, NULL, &sent, -1);
+			if (err == 0 && (*(uint64_t *)(void *)record != number + i ||
+			                 *(uint64_t *)(void *)(record + 16 * (sent - 1)) != number + i + sent - 1))
+				err = SHOAL_ECORRUPT;
+		}
+		answer(err);
+	} else if (strcmp(verb, "stream") == 0) { /* so many, one by one, from that number on */
+		for (i = 0; i < n && err == 0; i++) {
+			fill_record(record, number + i, 8 + (number + i) % 100);
+			err = shoal_topic_send(&publisher, record, 8 + (number + i) % 100);
+		}
+		answer(err);
+	} else if (strcmp(verb, "follow") == 0)
+		answer(topic_follow(number));
+	else if (strcmp(verb, "hop") == 0)
+		answer(hop(number));
+	else if (strcmp(verb, "publish") == 0)
+		publish((uint64_t *)shoal_segment_data(&segment), number);
+	else if (strcmp(verb, "collect") == 0)
+		collect((uint64_t *)shoal_segment_data(&segment), number);
+	else if (strcmp(verb, "watch") == 0)
+		watch((uint64_t *)shoal_segment_data(&segment), number);
+	else if (strcmp(verb, "check") == 0)
+		answer(shoal_topic_check(&topic));
+	else if (strcmp(verb, "repair") == 0)
+		answer_number(shoal_topic_repair(&topic));
+	else if (strcmp(verb, "reliable") == 0)
+		answer_number(shoal_topic_reliable(&subscriber));
+	else if (strcmp(verb, "lane") == 0) {
+		err = shoal_topic_publisher_stats(&topic, (uint32_t)number, &ps);
+		if (err < 0)
+			answer(err);
+		else
+			printf("sent %" PRIu64 " full %" PRIu64 " repairs %" PRIu64 " %s\n", ps.sent, ps.full, ps.repairs,
+			       ps.pid == 0 ? "nobody" : ps.alive ? "alive" : "dead");
+	} else if (strcmp(verb, "subscriber") == 0) {
+		err = shoal_topic_subscriber_stats(&topic, (uint32_t)number, &ss);
+		if (err < 0)
+			answer(err);
+		else if (err == 0)
+			printf("free\n");
+		else
+			printf("%s%s received %" PRIu64 " missed %" PRIu64 " lag %" PRIu64 " %s\n",
+			       ss.named ? ss.name : "unnamed",
+			       ss.joining ? " joining" : ss.dropped ? " dropped" : ss.reliable ? " reliable" : " lossy",
+			       ss.received, ss.missed, ss.lag, ss.pid == 0 ? "nobody" : ss.alive ? "alive" : "dead");
+	} else if (strcmp(verb, "lost") == 0) { /* wake-ups */
+		err = shoal_topic_stats(&topic, &s);
+		answer_number(err < 0 ? err : (int)s.members.lost_wakes);
+	} else if (strcmp(verb, "try_all") == 0)
+		try_all(name);
+	else if (strcmp(verb, "close") == 0) {
+		shoal_topic_close(&topic);
+		answer(0);
+	} else
+		printf("no verb %s\n", verb);
+}
+
 static void do_other(const char *noun, const char *verb, const char *name)
 {
 	struct shoal_spec spec;
@@ -513,6 +928,8 @@ int main(void)
 			do_semaphore(verb, name, how, value);
 		else if (strcmp(noun, "ring") == 0)
 			do_ring(verb, name, how, value);
+		else if (strcmp(noun, "topic") == 0)
+			do_topic(verb, name, how, value);
 		else
 			do_other(noun, verb, name);
 	}

@@ -98,6 +98,25 @@ int main(void)
 	FIELD(ring, lane);
 	FIELD(ring, cursor);
 	FIELD(ring, latency);
+	SIZE(topic);
+	FIELD(topic, lanes);
+	FIELD(topic, subscribers);
+	FIELD(topic, lane_size);
+	FIELD(topic, policy);
+	FIELD(topic, data);
+	FIELD(topic, rest);
+	FIELD(topic, used_lanes);
+	FIELD(topic, used_places);
+	FIELD(topic, joins);
+	SIZE(subscriber);
+	FIELD(subscriber, name);
+	FIELD(subscriber, blocked);
+	FIELD(subscriber, wakes);
+	FIELD(subscriber, lost_wakes);
+	FIELD(subscriber, repairs);
+	FIELD(subscriber, drops);
+	FIELD(subscriber, joined);
+	FIELD(subscriber, latency);
 
 	CONSTANT(MAGIC);
 	CONSTANT(MAJOR);
@@ -144,8 +163,24 @@ int main(void)
 	CONSTANT(RING_SIZE_MIN);
 	CONSTANT(RING_SIZE_MAX);
 	CONSTANT(RING_SIZE_DEFAULT);
+	CONSTANT(SUB_RELIABLE);
+	CONSTANT(SUB_JOINING);
+	CONSTANT(SUB_NAMED);
+	CONSTANT(SUB_DROPPED);
+	CONSTANT(SUB_FLAGS);
+	CONSTANT(TOPIC_WAIT);
+	CONSTANT(TOPIC_REFUSE);
+	CONSTANT(TOPIC_DROP);
+	CONSTANT(TOPIC_PUBLISHERS_MAX);
+	CONSTANT(TOPIC_PUBLISHERS_DEFAULT);
+	CONSTANT(TOPIC_SUBSCRIBERS_MAX);
+	CONSTANT(TOPIC_SUBSCRIBERS_DEFAULT);
+	CONSTANT(TOPIC_LANE_SIZE_DEFAULT);
+	CONSTANT(TOPIC_NAME_MAX);
 
 	/* What is computed. */
+	printf("topic places %" PRIu64 " rows %" PRIu64 " cursors %" PRIu64 " data %" PRIu64 "\n", shoal_topic_places_at_(3),
+	       shoal_topic_rows_at_(3, 17), shoal_topic_cursors_at_(3, 17), shoal_topic_data_at_(3, 17));
 	printf("table %" PRIu64 " slot %" PRIu64 " owner %#" PRIx64 " claim %#" PRIx64 "\n", shoal_members_size_(48),
 	       shoal_slot_at_(48, 3), shoal_owner_(3, 17), shoal_claim_(17, SHOAL_SLOT_ACTIVE));
 	return 0;

@@ -761,6 +761,284 @@ static void test_ring(void)
 	EXPECT(shoal_remove(object), 0);
 }
 
+/* ------------------------------------------------------------- a topic */
+
+#define RECORDS 4000
+
+static struct shoal_topic topic;
+static uint64_t last_of_all[2][2]; /* what each reader has had of each lane */
+
+/* Receives what two publishers send, until the last of each: all of it, or with what is
+ * missing told exactly. */
+static void *subscribe_all(void *argument)
+{
+	bool lossy = argument != NULL;
+	struct shoal_topic_subscribe_options how = {false, true, 0, NULL};
+	struct shoal_topic_subscriber s;
+	uint64_t next[2] = {0, 0}, record[64];
+	struct shoal_topic_info info;
+	size_t n = 0;
+	int err;
+
+	how.lossy = lossy;
+	EXPECT(shoal_topic_subscriber_open(&s, &topic, &how), 0);
+	EXPECT(shoal_topic_reliable(&s), !lossy);
+	while (next[0] < RECORDS || next[1] < RECORDS) {
+		err = shoal_topic_receive(&s, record, sizeof record, &n);
+		info = shoal_topic_last(&s);
+		if (info.publisher > 1)
+			break;
+		if (lossy && err == SHOAL_EMISSED) {
+			next[info.publisher] += shoal_topic_missed(&s);
+			continue;
+		}
+		EXPECT(err, 0);
+		if (err != 0)
+			break;
+		EXPECT((long)info.number, (long)next[info.publisher]);
+		EXPECT((long)record[0], (long)info.number);
+		EXPECT((long)record[n / 8 - 1], (long)info.number);
+		EXPECT((long)n, (long)(8 + 8 * (info.number % 60)));
+		next[info.publisher]++;
+	}
+	last_of_all[lossy][0] = next[0];
+	last_of_all[lossy][1] = next[1];
+	shoal_topic_subscriber_close(&s);
+	shoal_topic_subscriber_close(&s);
+	EXPECT(shoal_topic_receive(&s, record, sizeof record, &n), SHOAL_ECLOSED);
+	return NULL;
+}
+
+static void *publish_all(void *argument)
+{
+	struct shoal_topic_publisher *p = (struct shoal_topic_publisher *)argument;
+	uint64_t i, k, n, *record;
+	void *place;
+
+	for (i = 0; i < RECORDS; i++) {
+		n = 1 + i % 60;
+		EXPECT(shoal_topic_reserve(p, &place, 8 * n, -1), 0);
+		EXPECT(shoal_topic_trysend(p, &i, 8), SHOAL_EBUSY);
+		record = (uint64_t *)place;
+		for (k = 0; k < n; k++)
+			record[k] = i;
+		if (i % 7 == 0) {
+			EXPECT(shoal_topic_cancel(p), 0);
+			EXPECT(shoal_topic_cancel(p), SHOAL_ENOTOWNER);
+			EXPECT(shoal_topic_reserve(p, &place, 8 * n, -1), 0);
+			record = (uint64_t *)place;
+			for (k = 0; k < n; k++)
+				record[k] = i;
+		}
+		EXPECT(shoal_topic_commit(p, 8 * n + 1), -EMSGSIZE);
+		EXPECT(shoal_topic_commit(p, 8 * n), 0);
+	}
+	return NULL;
+}
+
+static struct shoal_topic_subscriber waiting;
+
+static void *wait_for_close(void *unused)
+{
+	(void)unused;
+	EXPECT(shoal_topic_wait(&waiting, -1), SHOAL_ECLOSED);
+	return NULL;
+}
+
+static int child_uses_topic(void)
+{
+	uint64_t record;
+	size_t n;
+
+	EXPECT(shoal_topic_tryreceive(&waiting, &record, sizeof record, &n), SHOAL_EFORK);
+	shoal_topic_subscriber_close(&waiting);
+	EXPECT(shoal_topic_tryreceive(&waiting, &record, sizeof record, &n), SHOAL_ECLOSED);
+	shoal_topic_close(&topic);
+	return failures;
+}
+
+static void test_topic_threads(const char *object)
+{
+	struct shoal_topic_options options = {2, 4, 4096, SHOAL_TOPIC_WAIT, 0, NULL, NULL};
+	struct shoal_topic_publisher_stats stats;
+	struct shoal_topic_publisher publisher[2];
+	pthread_t subscribers[2], publishers[2];
+	int i;
+
+	EXPECT(shoal_topic_open_or_create(&topic, object, &options), 1);
+	EXPECT(pthread_create(&subscribers[0], NULL, subscribe_all, NULL), 0);
+	EXPECT(pthread_create(&subscribers[1], NULL, subscribe_all, &topic), 0);
+	while (shoal_load32_(&topic.head->used_places) < 2 || (shoal_load64_(&topic.places[0]) & SHOAL_SUB_JOINING) != 0 ||
+	       (shoal_load64_(&topic.places[1]) & SHOAL_SUB_JOINING) != 0)
+		usleep(1000); /* the oldest record is the first */
+	for (i = 0; i < 2; i++)
+		EXPECT(shoal_topic_publisher_open(&publisher[i], &topic), 0);
+	for (i = 0; i < 2; i++)
+		EXPECT(pthread_create(&publishers[i], NULL, publish_all, &publisher[i]), 0);
+	for (i = 0; i < 2; i++)
+		pthread_join(publishers[i], NULL);
+	for (i = 0; i < 2; i++) {
+		pthread_join(subscribers[i], NULL);
+		EXPECT((long)last_of_all[i][0], RECORDS);
+		EXPECT((long)last_of_all[i][1], RECORDS);
+		EXPECT(shoal_topic_publisher_stats(&topic, (uint32_t)i, &stats), 0);
+		EXPECT((long)stats.sent, RECORDS);
+		EXPECT((long)stats.pid, (long)getpid());
+	}
+	EXPECT(shoal_topic_publisher_stats(&topic, 2, &stats), -EINVAL);
+	EXPECT(shoal_topic_check(&topic), 0);
+	shoal_topic_close(&topic);
+	EXPECT(shoal_remove(object), 0);
+}
+
+#define SLEEPERS 12 /* more than a publisher wakes itself */
+
+static void *receive_one(void *argument)
+{
+	uint64_t record;
+	size_t n;
+
+	EXPECT(shoal_topic_receive((struct shoal_topic_subscriber *)argument, &record, sizeof record, &n), 0);
+	EXPECT((long)record, 7);
+	return NULL;
+}
+
+/* All who sleep are woken by one record. */
+static void test_topic_sleepers(const char *object)
+{
+	static struct shoal_topic_subscriber subscribers[SLEEPERS];
+	struct shoal_topic_options options = {1, SLEEPERS, 4096, SHOAL_TOPIC_WAIT, 0, NULL, NULL};
+	struct shoal_topic_publisher p;
+	struct shoal_topic_stats stats;
+	pthread_t threads[SLEEPERS];
+	uint64_t record = 7;
+	int i;
+
+	EXPECT(shoal_topic_create(&topic, object, &options), 0);
+	EXPECT(shoal_topic_publisher_open(&p, &topic), 0);
+	for (i = 0; i < SLEEPERS; i++) {
+		EXPECT(shoal_topic_subscriber_open(&subscribers[i], &topic, NULL), 0);
+		EXPECT(pthread_create(&threads[i], NULL, receive_one, &subscribers[i]), 0);
+	}
+	usleep(50000); /* most of them sleep by now; it does not matter if not */
+	EXPECT(shoal_topic_send(&p, &record, 8), 0);
+	for (i = 0; i < SLEEPERS; i++)
+		pthread_join(threads[i], NULL);
+	EXPECT(shoal_topic_stats(&topic, &stats), 0);
+	EXPECT(emulated ? 0 : (long)stats.members.lost_wakes, 0);
+	shoal_topic_close(&topic);
+	EXPECT(shoal_remove(object), 0);
+}
+
+static void test_topic(void)
+{
+	static const char type[] = "shoal schema 1\nint64\n";
+	struct shoal_topic_options options = {1, 2, 4096, SHOAL_TOPIC_DROP, 0, NULL, type};
+	struct shoal_topic_subscribe_options how = {false, false, 0, "reader"};
+	struct shoal_topic_subscriber s;
+	struct shoal_topic_publisher p, q;
+	struct shoal_topic_stats stats;
+	struct shoal_topic_subscriber_stats seen;
+	const char *object = name("topic");
+	uint64_t record[64], i, missed = 0;
+	size_t n, sent, lengths[8];
+	const void *at;
+	pthread_t thread;
+	int err;
+
+	test_topic_threads(object);
+	test_topic_sleepers(object);
+
+	options.lane_size = 5000;
+	EXPECT(shoal_topic_create(&topic, object, &options), -EINVAL);
+	options.lane_size = 4096;
+	options.policy = 3;
+	EXPECT(shoal_topic_create(&topic, object, &options), -EINVAL);
+	options.policy = SHOAL_TOPIC_DROP;
+	EXPECT(shoal_topic_open(&topic, object, NULL), -ENOENT);
+	EXPECT(shoal_topic_create(&topic, object, &options), 0);
+	EXPECT((long)shoal_topic_max_record(&topic), 2024);
+	EXPECT(shoal_topic_publisher_open(&p, &topic), 0);
+	EXPECT((long)shoal_topic_publisher_number(&p), 0);
+	EXPECT(shoal_topic_publisher_open(&q, &topic), SHOAL_ENOSLOT);
+	EXPECT(shoal_topic_send(&q, record, 8), SHOAL_ECLOSED);
+	shoal_topic_publisher_close(&q);
+	EXPECT(shoal_topic_send(&p, record, 7), -EINVAL);
+	EXPECT(shoal_topic_send(&p, record, 3000), -EMSGSIZE);
+	how.lossy = true;
+	EXPECT(shoal_topic_subscriber_open(&s, &topic, &how), -EINVAL);
+	how.lossy = false;
+	EXPECT(shoal_topic_subscriber_open(&s, &topic, &how), 0);
+	EXPECT(shoal_topic_subscriber_open(&waiting, &topic, &how), SHOAL_EBUSY);
+	EXPECT(shoal_topic_forget(&topic, "reader"), SHOAL_EBUSY);
+	for (i = 0; i < 64; i++)
+		record[i] = i;
+	EXPECT(shoal_topic_send_batch(&p, record, 8, 64, &sent), 0);
+	EXPECT((long)sent, 64);
+	EXPECT(shoal_topic_trypeek(&s, &at, &n), 0);
+	EXPECT((long)*(const uint64_t *)at, 0);
+	EXPECT(shoal_topic_receive(&s, record, 7, &n), -EMSGSIZE);
+	EXPECT(shoal_topic_skip(&s), 0);
+	EXPECT(shoal_topic_skip(&s), 0);
+	EXPECT(shoal_topic_receive_batch(&s, record, 8, 8, lengths, &sent, -1), 0);
+	EXPECT((long)sent, 8);
+	EXPECT((long)lengths[7], 8);
+	EXPECT((long)record[7], 8);
+	for (i = 64; i < 1000; i++)
+		EXPECT(shoal_topic_send(&p, &i, 8), 0); /* it is dropped on the way */
+	EXPECT(shoal_topic_wait(&s, 0), 0);
+	EXPECT(shoal_topic_peek(&s, &at, &n), SHOAL_EDROPPED);
+	EXPECT(shoal_topic_reliable(&s), 0);
+	for (i = 9;; i++) {
+		err = shoal_topic_tryreceive(&s, record, 8, &n);
+		if (err == SHOAL_EMISSED)
+			missed = shoal_topic_missed(&s);
+		if (err == SHOAL_EMISSED)
+			i += missed - 1;
+		else if (err == 0)
+			EXPECT((long)record[0], (long)i);
+		else
+			break;
+	}
+	EXPECT(err, SHOAL_EBUSY);
+	EXPECT(shoal_topic_wait(&s, 0), SHOAL_EBUSY);
+	EXPECT(shoal_topic_wait(&s, 1000), SHOAL_ETIMEDOUT);
+	EXPECT((long)i, 1000);
+	EXPECT(missed > 0, true);
+	EXPECT(shoal_topic_subscriber_stats(&topic, 0, &seen), 1);
+	EXPECT(strcmp(seen.name, "reader"), 0);
+	EXPECT(seen.dropped && seen.alive && !seen.reliable, true);
+	EXPECT((long)(seen.received + seen.missed), 1000);
+	EXPECT(shoal_topic_subscriber_stats(&topic, 1, &seen), 0);
+	EXPECT(shoal_topic_subscriber_stats(&topic, 2, &seen), -EINVAL);
+	EXPECT(shoal_topic_stats(&topic, &stats), 0);
+	EXPECT((long)stats.used_places, 1);
+	shoal_topic_subscriber_close(&s);
+	EXPECT(shoal_topic_forget(&topic, "reader"), 0);
+	EXPECT(shoal_topic_forget(&topic, "reader"), -ENOENT);
+	EXPECT(shoal_topic_repair(&topic), 0);
+	EXPECT(shoal_topic_check(&topic), 0);
+
+	/* Closing under one who waits. */
+	EXPECT(shoal_topic_subscriber_open(&waiting, &topic, NULL), 0);
+	EXPECT(pthread_create(&thread, NULL, wait_for_close, NULL), 0);
+	while ((shoal_load32_(&topic.head->data) & 1) == 0)
+		usleep(1000);
+	shoal_topic_subscriber_close(&waiting);
+	pthread_join(thread, NULL);
+	EXPECT(shoal_topic_subscriber_open(&waiting, &topic, NULL), 0);
+	EXPECT(pthread_create(&thread, NULL, wait_for_close, NULL), 0);
+	if (!emulated)
+		EXPECT(in_child(child_uses_topic), 0);
+	shoal_topic_close(&topic);
+	pthread_join(thread, NULL);
+	shoal_topic_close(&topic);
+	EXPECT(shoal_topic_send(&p, record, 8), SHOAL_ECLOSED);
+	shoal_topic_publisher_close(&p);
+	shoal_topic_subscriber_close(&waiting);
+	EXPECT(shoal_remove(object), 0);
+}
+
 int main(int argc, char **argv)
 {
 	emulated = argc > 2 && strcmp(argv[2], "nofork") == 0;
@@ -772,6 +1050,7 @@ int main(int argc, char **argv)
 	test_ring();
 	test_ring_close();
 	test_ring_type();
+	test_topic();
 	if (!emulated) {
 		test_fork();
 		test_ring_fork();
