@@ -2,9 +2,9 @@
 
 GO ?= go
 
-# Packages whose tests gain from the race detector; it sees the Go heap, not shared memory. The others check source text
-# or run programs.
-RACE = $$($(GO) list ./... | grep -vE '/internal/(archtest|matrix|testrun)$$|/(cmd|examples)/')
+# Packages whose tests gain from the race detector; it sees the Go heap, not shared memory. The others check source text,
+# or run programs: compilers, C, models.
+RACE = $$($(GO) list ./... | grep -vE '/internal/(archtest|testrun|matrix)$$|/(cmd|examples)/|/tests/(arm64|conformance|format|interop|models)$$')
 
 SOAK ?= 2m
 FUZZ ?= 30s
