@@ -16,6 +16,7 @@
  *	struct shoal_event      a flag to wait for
  *	struct shoal_semaphore  a number, or permits, to wait for
  *	struct shoal_ring       records from one writer to one reader
+ *	struct shoal_queue      messages, each for one of many consumers
  *	struct shoal_topic      records from publishers to all subscribers
  *	struct shoal_segment    memory of your own, with struct shoal_members in it
  *
@@ -59,9 +60,10 @@
  * DEATH
  *
  * A process that ends, however it ends, gives back what it held: a mutex passes to
- * the next one who asks, with SHOAL_EOWNERDEAD; permits are free again. The kernel
- * says who has died; a process that is only stopped keeps everything. Waiting
- * threads learn of a death within about a millisecond.
+ * the next one who asks, with SHOAL_EOWNERDEAD; permits are free again; messages that
+ * it had from a queue come to another consumer. The kernel says who has died; a
+ * process that is only stopped keeps everything. Waiting threads learn of a death
+ * within about a millisecond.
  *
  * A child made by fork(2) is another process, and no member: what it inherited
  * says SHOAL_EFORK until the child closes it and opens it anew. It neither holds
@@ -83,7 +85,7 @@
  *	Members        who takes part, and who has died
  *	Spinning, Waiting, Event count
  *	Objects        header, member table, body
- *	Mutex, Event, Semaphore, Ring, Topic
+ *	Mutex, Event, Semaphore, Ring, Queue, Topic
  *
  * Names that end in an underscore are not for programs. SHOAL_SLOW_ marks slow paths:
  * functions of their own, so that fast ones stay small where they are inlined.
@@ -383,6 +385,72 @@ struct shoal_format_ring {
 #define SHOAL_RING_SIZE_MAX UINT64_C(4294967296)
 #define SHOAL_RING_SIZE_DEFAULT UINT64_C(1048576)
 
+/* A queue. Behind it stand a row for each member slot, the marks, one bit for each
+ * slot, and the slots, which begin at a multiple of SHOAL_LINE. */
+struct shoal_format_queue {
+	uint64_t slots;  /* a power of two */
+	uint64_t stride; /* bytes from slot to slot: a multiple of SHOAL_LINE */
+	unsigned char unused[SHOAL_LINE - 16];
+	uint64_t tail; /* where the next message goes; it and head may lag behind */
+	unsigned char unused1[SHOAL_LINE - 8];
+	uint64_t head; /* nothing is left to be found in order below it */
+	unsigned char unused2[SHOAL_LINE - 8];
+	uint64_t skips;    /* times that head went past positions without a message */
+	uint64_t returned; /* sequence << 1 | some slot is marked */
+	unsigned char unused3[SHOAL_LINE - 16];
+	uint32_t items; /* event count: consumers sleep here */
+	unsigned char unused4[SHOAL_LINE - 4];
+	uint32_t space; /* event count: producers sleep here */
+	uint32_t full;  /* sequence << 2 | SHOAL_QUEUE_FULL_... */
+	uint64_t high_water;
+	unsigned char unused5[SHOAL_LINE - 16];
+	struct shoal_format_latency latency;
+};
+
+/* The counters of one member slot. */
+struct shoal_format_queue_row {
+	uint64_t sent, sent_bytes, acked, nacked, redelivered, full, send_blocked, receive_blocked, wakes, lost_wakes;
+	uint64_t returned, freed; /* of members that died in this slot */
+	uint64_t last_sent, last_received;
+	uint64_t unused[2];
+};
+
+/* The place of one message, whose bytes follow. What stands beside the state is the
+ * owner's, and does not change while it is ready. */
+struct shoal_format_queue_slot {
+	uint64_t state;
+	uint64_t position; /* of the message that is, or was last, in the slot */
+	uint64_t meta;     /* deliveries << 32 | length */
+	uint64_t stamp;    /* nanoseconds since 1970: when sent, or, while taken, since when */
+};
+
+/* Kinds of a slot's state, and its flags:
+ *
+ *	free      position << 8 | kind            may be claimed for that position and later ones
+ *	claimed   owner | PASSED | kind           a producer fills it
+ *	ready     position << 8 | flags | kind    a message
+ *	taken     owner | RETURNING | kind        a consumer has it
+ */
+#define SHOAL_QUEUE_FREE UINT64_C(0)
+#define SHOAL_QUEUE_CLAIMED UINT64_C(1)
+#define SHOAL_QUEUE_READY UINT64_C(2)
+#define SHOAL_QUEUE_TAKEN UINT64_C(3)
+#define SHOAL_QUEUE_KIND UINT64_C(3)      /* mask */
+#define SHOAL_QUEUE_MARKED UINT64_C(4)    /* ready: its bit is set in the marks */
+#define SHOAL_QUEUE_STAMPED UINT64_C(8)   /* ready: its stamp says when it was sent */
+#define SHOAL_QUEUE_PASSED UINT64_C(4)    /* claimed: the head has passed it, or may have */
+#define SHOAL_QUEUE_RETURNING UINT64_C(4) /* taken: it is being given back */
+#define SHOAL_QUEUE_POSITION 8            /* shift */
+
+#define SHOAL_QUEUE_FULL_LOOKING UINT32_C(1) /* somebody is about to see */
+#define SHOAL_QUEUE_FULL_ALL UINT32_C(2)     /* all slots were seen in use, and none has been given back since */
+
+/* How many messages a queue can hold, and of how many bytes. */
+#define SHOAL_QUEUE_SLOTS_MAX 1048576
+#define SHOAL_QUEUE_SLOTS_DEFAULT 1024
+#define SHOAL_QUEUE_MESSAGE_MAX 1073741824
+#define SHOAL_QUEUE_MESSAGE_DEFAULT 992
+
 /* The head of a topic. Behind it: a lane for each publisher, a place word for each
  * subscriber, padded to a line, a struct shoal_format_subscriber for each, a cursor for
  * each lane and subscriber, those of lane 0 first, and the data of each lane. */
@@ -521,6 +589,38 @@ SHOAL_AT_(ring, size, 0);
 SHOAL_AT_(ring, lane, 128);
 SHOAL_AT_(ring, cursor, 768);
 SHOAL_AT_(ring, latency, 896);
+SHOAL_SIZE_(queue, 1280);
+SHOAL_AT_(queue, slots, 0);
+SHOAL_AT_(queue, stride, 8);
+SHOAL_AT_(queue, tail, 128);
+SHOAL_AT_(queue, head, 256);
+SHOAL_AT_(queue, skips, 384);
+SHOAL_AT_(queue, returned, 392);
+SHOAL_AT_(queue, items, 512);
+SHOAL_AT_(queue, space, 640);
+SHOAL_AT_(queue, full, 644);
+SHOAL_AT_(queue, high_water, 648);
+SHOAL_AT_(queue, latency, 768);
+SHOAL_SIZE_(queue_row, 128);
+SHOAL_AT_(queue_row, sent, 0);
+SHOAL_AT_(queue_row, sent_bytes, 8);
+SHOAL_AT_(queue_row, acked, 16);
+SHOAL_AT_(queue_row, nacked, 24);
+SHOAL_AT_(queue_row, redelivered, 32);
+SHOAL_AT_(queue_row, full, 40);
+SHOAL_AT_(queue_row, send_blocked, 48);
+SHOAL_AT_(queue_row, receive_blocked, 56);
+SHOAL_AT_(queue_row, wakes, 64);
+SHOAL_AT_(queue_row, lost_wakes, 72);
+SHOAL_AT_(queue_row, returned, 80);
+SHOAL_AT_(queue_row, freed, 88);
+SHOAL_AT_(queue_row, last_sent, 96);
+SHOAL_AT_(queue_row, last_received, 104);
+SHOAL_SIZE_(queue_slot, 32);
+SHOAL_AT_(queue_slot, state, 0);
+SHOAL_AT_(queue_slot, position, 8);
+SHOAL_AT_(queue_slot, meta, 16);
+SHOAL_AT_(queue_slot, stamp, 24);
 SHOAL_SIZE_(topic, 384);
 SHOAL_AT_(topic, lanes, 0);
 SHOAL_AT_(topic, subscribers, 4);
@@ -1432,6 +1532,10 @@ struct shoal_members {
 	uint64_t *entry; /* of our bell in the robust list */
 	struct shoal_members *newer, *older;
 
+	/* Takes back what the dead owner had in hand, before its epoch ends. It may run again
+	 * for the same one, if the first to do it dies. NULL: there is nothing to do. */
+	void (*repair)(struct shoal_members *m, uint64_t dead);
+
 	uint32_t burying; /* gate: locks of one description do not exclude each other */
 	uint32_t leaving;
 	int32_t busy;      /* threads that look at shared memory for long */
@@ -1680,6 +1784,8 @@ static inline void shoal_bury_(struct shoal_members *m, uint32_t slot)
 
 	if (!shoal_active_(claim))
 		return;
+	if (m->repair != NULL)
+		m->repair(m, shoal_owner_(slot, (uint32_t)(claim >> 32)));
 	shoal_store64_(&s->claim, shoal_claim_((uint32_t)(claim >> 32), SHOAL_SLOT_FREE));
 	shoal_store32_(&m->bells[slot].word, 0);
 	shoal_add64_(&m->head->deaths, 1);
@@ -2888,7 +2994,8 @@ static inline int shoal_open_or_create(struct shoal *o, const char *name, const 
 }
 
 /* shoal_join makes this process a member, whose role is a number for people. Errors:
- * those of shoal_members_join, -EALREADY, -EACCES if it was opened read_only. */
+ * those of shoal_members_join, -EALREADY, -EACCES if it was opened read_only, SHOAL_EKIND
+ * for a queue: see shoal_queue_open. */
 static inline int shoal_join(struct shoal *o, uint32_t role)
 {
 	if (o->segment.base == NULL)
@@ -2897,6 +3004,9 @@ static inline int shoal_join(struct shoal *o, uint32_t role)
 		return -EACCES;
 	if (o->members.generation != 0)
 		return -EALREADY;
+	/* Members bury the dead, and of a queue that takes more than to end an epoch. */
+	if (o->kind == SHOAL_KIND_QUEUE && o->members.repair == NULL)
+		return shoal_because_(&o->members, SHOAL_EKIND, "a queue is joined by shoal_queue_open");
 	return shoal_members_join_(&o->members, &o->segment, sizeof(struct shoal_format_header), o->slots, role);
 }
 
@@ -5310,6 +5420,1696 @@ static inline void shoal_ring_close(struct shoal_ring *r)
 		shoal_ring_reader_close(r);
 	}
 	shoal_close(&r->object);
+}
+
+/* =============================================================== Queue ==
+ *
+ * Messages, each of which goes to exactly one of any number of consumers, and comes
+ * again if that one dies before it has acknowledged it.
+ *
+ *	         claim               publish              take                ack
+ *	free ----------> claimed --------------> ready ----------> taken --------------> free
+ *	  ^                 |                      ^                  |
+ *	  +--cancel, death--+                      +---nack, death----+
+ *
+ * A slot's state is one word, so every step is one compare-and-swap. Free and ready
+ * words have the message's position, which counts up for ever: such a word never comes
+ * twice. Claimed and taken words have the owner, and only that one changes the slot,
+ * and what stands beside the word. When it has died whoever buries it takes its slots
+ * back before its epoch ends.
+ *
+ * The message of position p stands in slot p modulo their number. A producer claims the
+ * first free slot from the tail on and raises the tail behind it; a consumer takes the
+ * message at the head and raises the head. Both only follow.
+ *
+ * Where there is no message at the head, but one further on, consumers go past. What is
+ * published behind them is marked: a bit for the slot, and a flag that there are marks.
+ * So is what is given back. Consumers look at the marks first. For this to be safe
+ *
+ *   - who goes past raises skips first, then looks once more, and flags the claims that
+ *     it goes past: their producers mark before they publish. A producer reads skips
+ *     before it reads the tail, and again when it has claimed; if it has changed, it
+ *     flags its claim itself. A consumer that did not see the claim has looked before
+ *     it, so it has raised skips before, and after the producer had read it, since the
+ *     tail was below;
+ *   - only who has a slot changes its mark: before the message is ready, after it is
+ *     taken;
+ *   - the flag has a sequence that every mark raises. Who finds no marks clears it only
+ *     if it has not changed since.
+ *
+ * docs/FORMAT.md has what survivors find after a death at each store.
+ */
+
+/* How a queue is made. NULL or zeros are good defaults. They do not matter for one that
+ * exists, but for the schema. */
+struct shoal_queue_options {
+	uint32_t slots;        /* messages that it holds: a power of two; 0: SHOAL_QUEUE_SLOTS_DEFAULT */
+	uint32_t max_message;  /* bytes of the longest, if there is no schema; 0: SHOAL_QUEUE_MESSAGE_DEFAULT */
+	unsigned mode;         /* 0: 0600. Who sends or receives needs to read and write */
+	const uint32_t *group; /* NULL: the creator's */
+	uint32_t members;      /* 0: SHOAL_DEFAULT_SLOTS */
+	const char *schema;    /* text of the type of the messages; NULL: none, and opens any */
+};
+
+/* An open queue. Any thread may call its functions. */
+struct shoal_queue {
+	struct shoal object;
+	struct shoal_format_queue *control;
+	struct shoal_format_queue_row *rows; /* of the member slots */
+	uint64_t *marks;
+	unsigned char *slots;
+	uint64_t count; /* of slots: a power of two */
+	uint64_t stride;
+	uint64_t limit; /* length of a message at most */
+	uint64_t fixed; /* exactly; UINT64_MAX if each has its own */
+	uint64_t self;
+	struct shoal_format_queue_row *row; /* ours */
+	uint32_t closing;
+	unsigned char unused[SHOAL_LINE]; /* what follows changes all the time */
+	struct shoal_spinner_ sending, receiving;
+	uint64_t clock; /* a recent time, nanoseconds since 1970 */
+	uint32_t taken; /* messages taken, and looks at a full queue */
+	uint32_t stamp; /* the next message is to be stamped */
+	uint32_t saying;
+};
+
+/* A message that this process has received: no other consumer gets it until it is given
+ * back, the queue is closed or the process ends; none will after shoal_queue_ack. It may
+ * be copied, and used by any thread; it is acknowledged or given back once. */
+struct shoal_queue_message {
+	void *data; /* where it lies. It may be changed: who gets it next sees that */
+	size_t size;
+	uint32_t deliveries; /* this one included: more than 1 if it was given back, or a consumer has died */
+	uint64_t number;     /* its position in the order of sending */
+};
+
+/* A slot for one message, to be filled where it lies: nobody sees it before
+ * shoal_queue_commit. It may be copied; any number may be open. */
+struct shoal_queue_loan {
+	void *data;
+	size_t size;
+	uint64_t number;
+};
+
+/* ---------------------------------------------------- Slots, marks, words */
+
+static inline unsigned char *shoal_queue_place_(const struct shoal_queue *q, uint64_t position)
+{
+	return q->slots + (position & (q->count - 1)) * q->stride;
+}
+
+static inline struct shoal_format_queue_slot *shoal_queue_slot_(const struct shoal_queue *q, uint64_t position)
+{
+	return (struct shoal_format_queue_slot *)(void *)shoal_queue_place_(q, position);
+}
+
+static inline unsigned char *shoal_queue_bytes_(const struct shoal_queue *q, uint64_t position)
+{
+	return shoal_queue_place_(q, position) + sizeof(struct shoal_format_queue_slot);
+}
+
+static inline uint64_t shoal_queue_kind_(uint64_t state) { return state & SHOAL_QUEUE_KIND; }
+static inline uint64_t shoal_queue_at_(uint64_t state) { return state >> SHOAL_QUEUE_POSITION; }
+
+static inline uint64_t shoal_queue_free_(uint64_t position)
+{
+	return position << SHOAL_QUEUE_POSITION | SHOAL_QUEUE_FREE;
+}
+
+static inline uint64_t shoal_queue_ready_(uint64_t position)
+{
+	return position << SHOAL_QUEUE_POSITION | SHOAL_QUEUE_READY;
+}
+
+/* Whether a state names an owner, and this one. */
+static inline bool shoal_queue_owned_(uint64_t state, uint64_t owner)
+{
+	return (state & 1) != 0 && shoal_owner_of_(state) == owner;
+}
+
+/* Raises a word to at least x. */
+static inline void shoal_raise64_(uint64_t *w, uint64_t x)
+{
+	uint64_t v;
+
+	do
+		v = shoal_load64_(w);
+	while (v < x && !shoal_cas64_(w, v, x));
+}
+
+/* Says what is wrong with a slot, and returns SHOAL_ECORRUPT. */
+static inline int shoal_queue_corrupt_(struct shoal_queue *q, uint64_t position, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static inline int shoal_queue_corrupt_(struct shoal_queue *q, uint64_t position, const char *format, ...)
+{
+	char text[128];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	shoal_gate_enter_(&q->saying);
+	shoal_because_(&q->object.members, SHOAL_ECORRUPT, "slot at offset %llu: %s",
+	               (unsigned long long)(shoal_queue_place_(q, position) - q->object.segment.base), text);
+	shoal_gate_leave_(&q->saying);
+	return SHOAL_ECORRUPT;
+}
+
+/* The same of the control block: what was found in the words at an offset of the body. */
+static inline int shoal_queue_impossible_(struct shoal_queue *q, uint64_t at, const char *what, uint64_t head,
+                                          uint64_t tail)
+{
+	shoal_gate_enter_(&q->saying);
+	shoal_because_(&q->object.members, SHOAL_ECORRUPT, "at offset %llu: %s: head is %llu, tail %llu",
+	               (unsigned long long)(q->object.body + at), what, (unsigned long long)head,
+	               (unsigned long long)tail);
+	shoal_gate_leave_(&q->saying);
+	return SHOAL_ECORRUPT;
+}
+
+/* Whether the length in a slot's words is one that a message can have. */
+static inline bool shoal_queue_fits_(const struct shoal_queue *q, uint64_t meta)
+{
+	uint64_t n = (uint32_t)meta;
+
+	return n <= q->limit && (q->fixed == UINT64_MAX || n == q->fixed);
+}
+
+static inline int shoal_queue_misfit_(struct shoal_queue *q, uint64_t position, uint64_t meta)
+{
+	return shoal_queue_corrupt_(q, position, "message %llu has %u bytes, want %s%llu", (unsigned long long)position,
+	                            (unsigned)meta, q->fixed == UINT64_MAX ? "at most " : "",
+	                            (unsigned long long)q->limit);
+}
+
+static inline uint64_t *shoal_queue_marks_(const struct shoal_queue *q, uint64_t position)
+{
+	return &q->marks[(position & (q->count - 1)) / 64];
+}
+
+/* Sets the mark of a slot that is ours, and tells consumers to look at the marks. The
+ * message is made ready afterwards. */
+static inline void shoal_queue_mark_(struct shoal_queue *q, uint64_t position)
+{
+	uint64_t *w = shoal_queue_marks_(q, position), bit = UINT64_C(1) << (position & (q->count - 1)) % 64, v;
+
+	do
+		v = shoal_load64_(w);
+	while ((v & bit) == 0 && !shoal_cas64_(w, v, v | bit));
+	/* A new sequence, so that nobody clears the flag who looked before. */
+	do
+		v = shoal_load64_(&q->control->returned);
+	while (!shoal_cas64_(&q->control->returned, v, (v | 1) + 2));
+}
+
+/* Clears the mark of a slot that is ours. */
+static inline void shoal_queue_unmark_(struct shoal_queue *q, uint64_t position)
+{
+	uint64_t *w = shoal_queue_marks_(q, position), bit = UINT64_C(1) << (position & (q->count - 1)) % 64, v;
+
+	do
+		v = shoal_load64_(w);
+	while ((v & bit) != 0 && !shoal_cas64_(w, v, v & ~bit));
+}
+
+static inline bool shoal_queue_marked_(const struct shoal_queue *q, uint64_t position)
+{
+	return (shoal_load64_(shoal_queue_marks_(q, position)) >> (position & (q->count - 1)) % 64 & 1) != 0;
+}
+
+/* ------------------------------------------------------------- Claiming */
+
+#define SHOAL_QUEUE_NEAR_ 16 /* slots, from the tail on, that a producer looks at before it looks at all */
+#define SHOAL_QUEUE_LAST_ ((UINT64_C(1) << (64 - SHOAL_QUEUE_POSITION)) - 2 * SHOAL_QUEUE_SLOTS_MAX) /* in centuries */
+
+/* Claims a free slot among the first n from the tail on: 1, and the position that its
+ * message will have; 0 if there is none. */
+static inline int shoal_queue_claim_(struct shoal_queue *q, uint64_t n, uint64_t *position)
+{
+	struct shoal_format_queue *c = q->control;
+	uint64_t skips = shoal_load64_(&c->skips), tail, p, w; /* skips before the tail: see above */
+	struct shoal_format_queue_slot *s;
+	bool stale;
+
+	for (;;) {
+		tail = shoal_load64_(&c->tail);
+		if (tail > SHOAL_QUEUE_LAST_)
+			return shoal_queue_impossible_(q, SHOAL_LINE, "too far", shoal_load64_(&c->head), tail);
+		stale = false;
+		for (p = tail; p < tail + n; p++) {
+			s = shoal_queue_slot_(q, p);
+			w = shoal_load64_(&s->state);
+			if (shoal_queue_kind_(w) != SHOAL_QUEUE_FREE)
+				continue;
+			stale = shoal_queue_at_(w) > p; /* used since we read the tail */
+			if (stale)
+				break;
+			if (!shoal_cas64_(&s->state, w, q->self | SHOAL_QUEUE_CLAIMED))
+				continue;
+			shoal_raise64_(&c->tail, p + 1);
+			shoal_release64_(&s->position, p);
+			/* Pairs with the addition in pass, whose next look sees our claim if this load
+			 * does not see it. */
+			if (shoal_load64_(&c->skips) != skips)
+				shoal_store64_(&s->state, q->self | SHOAL_QUEUE_CLAIMED | SHOAL_QUEUE_PASSED);
+			*position = p;
+			return 1;
+		}
+		if (!stale)
+			return 0;
+		if (shoal_load64_(&c->tail) == tail)
+			return shoal_queue_corrupt_(q, p, "free for positions behind the tail, which is at %llu",
+			                            (unsigned long long)tail);
+	}
+}
+
+/* Says that a slot has been given back. */
+SHOAL_SLOW_ void shoal_queue_reopen_(struct shoal_queue *q)
+{
+	const uint32_t both = SHOAL_QUEUE_FULL_LOOKING | SHOAL_QUEUE_FULL_ALL;
+	uint32_t v;
+
+	do
+		/* Pairs with the compare-and-swaps in shoal_queue_claim_any_: they come before
+		 * this, and find it changed, or after, and then the look between them sees our
+		 * slot. */
+		v = shoal_load32_(&q->control->full);
+	while ((v & both) != 0 && !shoal_cas32_(&q->control->full, v, (v | both) + 1));
+}
+
+/* Claims any slot. If there is none it says so to all. */
+SHOAL_SLOW_ int shoal_queue_claim_any_(struct shoal_queue *q, uint64_t *position)
+{
+	uint32_t *full = &q->control->full, v = shoal_load32_(full);
+	int r;
+
+	if ((v & SHOAL_QUEUE_FULL_LOOKING) == 0 && shoal_cas32_(full, v, v | SHOAL_QUEUE_FULL_LOOKING))
+		v |= SHOAL_QUEUE_FULL_LOOKING;
+	r = shoal_queue_claim_(q, q->count, position);
+	if (r == 0 && (v & (SHOAL_QUEUE_FULL_LOOKING | SHOAL_QUEUE_FULL_ALL)) == SHOAL_QUEUE_FULL_LOOKING)
+		shoal_cas32_(full, v, v | SHOAL_QUEUE_FULL_ALL);
+	return r;
+}
+
+/* Makes a claimed slot, which a consumer has passed, a message. */
+SHOAL_SLOW_ int shoal_queue_publish_passed_(struct shoal_queue *q, uint64_t position, uint64_t flags)
+{
+	struct shoal_format_queue_slot *s = shoal_queue_slot_(q, position);
+	uint64_t w = shoal_load64_(&s->state);
+
+	if (w != (q->self | SHOAL_QUEUE_CLAIMED | SHOAL_QUEUE_PASSED))
+		return shoal_queue_corrupt_(q, position, "state is %#llx, of what we had claimed",
+		                            (unsigned long long)w);
+	shoal_queue_mark_(q, position);
+	shoal_store64_(&s->state, shoal_queue_ready_(position) | SHOAL_QUEUE_MARKED | flags);
+	return 0;
+}
+
+/* Makes a claimed slot a message of n bytes, with further flags of its state. */
+static inline int shoal_queue_publish_(struct shoal_queue *q, uint64_t position, uint64_t n, uint64_t flags)
+{
+	struct shoal_format_queue_slot *s = shoal_queue_slot_(q, position);
+
+	shoal_release64_(&s->meta, n);
+	/* Pairs with the loads in take and pass: the message is complete. */
+	if (shoal_cas64_(&s->state, q->self | SHOAL_QUEUE_CLAIMED, shoal_queue_ready_(position) | flags))
+		return 0;
+	return shoal_queue_publish_passed_(q, position, flags);
+}
+
+/* --------------------------------------------------------------- Taking */
+
+/* A consumer's search: what it has found, and how many words it has looked at. */
+struct shoal_queue_search_ {
+	uint64_t position;
+	uint64_t state; /* before it was taken */
+	uint64_t looks;
+};
+
+/* The bound on a search, in looks at words: about a second's. Words that stand still are
+ * judged at once, so each look in vain is one that somebody else was faster at. Who has
+ * lost so many in a row is led nowhere, by words that somebody changes for nothing. It
+ * stands here alone. */
+#define SHOAL_QUEUE_LOOKS_ (UINT64_C(1) << 28)
+
+static inline bool shoal_queue_patient_(struct shoal_queue_search_ *f, uint64_t looks)
+{
+	f->looks += looks;
+	return f->looks <= SHOAL_QUEUE_LOOKS_;
+}
+
+/* Takes the message at a position, whose state is w, and begins its delivery: 1, or 0 if
+ * another was faster. */
+static inline int shoal_queue_grab_(struct shoal_queue *q, uint64_t position, uint64_t w)
+{
+	struct shoal_format_queue_slot *s = shoal_queue_slot_(q, position);
+	uint64_t meta = shoal_load64_(&s->meta); /* if we get the slot it has not changed since it was ready */
+
+	if (!shoal_queue_fits_(q, meta))
+		return shoal_load64_(&s->state) != w ? 0 : shoal_queue_misfit_(q, position, meta);
+	/* Pairs with the store in publish: the message is complete. */
+	if (!shoal_cas64_(&s->state, w, q->self | SHOAL_QUEUE_TAKEN))
+		return 0;
+	if ((w & SHOAL_QUEUE_MARKED) != 0)
+		shoal_queue_unmark_(q, position);
+	shoal_raise64_(&q->control->head, position + 1);
+	shoal_release64_(&s->meta, meta + (UINT64_C(1) << 32));
+	return 1;
+}
+
+/* Takes the first of the messages with a mark, if it lies before the head. If there are
+ * no marks it says so, unless there were some since returned was read. */
+SHOAL_SLOW_ int shoal_queue_take_returned_(struct shoal_queue *q, struct shoal_queue_search_ *f, uint64_t returned)
+{
+	uint64_t words = (q->count + 63) / 64, g, i, set, some, w;
+	int r;
+
+	while (shoal_queue_patient_(f, words)) {
+		f->position = shoal_load64_(&q->control->head);
+		f->state = some = 0;
+		for (g = 0; g < words; g++) {
+			set = shoal_load64_(&q->marks[g]);
+			some |= set;
+			for (; set != 0; set &= set - 1) {
+				i = g * 64 + (uint64_t)__builtin_ctzll(set);
+				if (i >= q->count)
+					break;
+				f->looks++;
+				w = shoal_load64_(&shoal_queue_slot_(q, i)->state);
+				if (shoal_queue_kind_(w) == SHOAL_QUEUE_READY && shoal_queue_at_(w) < f->position &&
+				    (shoal_queue_at_(w) & (q->count - 1)) == i) {
+					f->position = shoal_queue_at_(w);
+					f->state = w;
+				}
+			}
+		}
+		if (f->state == 0) {
+			if (some == 0)
+				shoal_cas64_(&q->control->returned, returned, returned & ~UINT64_C(1));
+			return 0;
+		}
+		r = shoal_queue_grab_(q, f->position, f->state);
+		if (r != 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Whether the slot's use for a position is over, or will never be, whatever becomes of
+ * those who are at work: a later position has been written there, or this one has been
+ * published. w is the state of the slot. */
+static inline bool shoal_queue_done_(const struct shoal_queue *q, uint64_t position, uint64_t w)
+{
+	struct shoal_format_queue_slot *s = shoal_queue_slot_(q, position);
+	uint64_t at = shoal_load64_(&s->position);
+
+	if (at != position)
+		return at > position; /* positions of a slot only grow */
+	if (shoal_queue_kind_(w) == SHOAL_QUEUE_FREE)
+		return shoal_queue_at_(w) > position;
+	/* What was taken when its position stood there already has been published. */
+	return shoal_queue_kind_(w) == SHOAL_QUEUE_TAKEN && shoal_load64_(&s->state) == w;
+}
+
+/* How far the head can go if it is far behind, as after many claims that were
+ * cancelled: all positions below are done, of every slot. */
+static inline uint64_t shoal_queue_leap_(const struct shoal_queue *q, uint64_t head, uint64_t tail)
+{
+	uint64_t next = tail, i, at;
+
+	for (i = 0; i < q->count; i++) {
+		at = shoal_load64_(&shoal_queue_slot_(q, head + i)->position);
+		at = at > head + i ? at : head + i;
+		next = at < next ? at : next;
+	}
+	return next;
+}
+
+/* The first position from the head on and below the tail with a message; the tail if
+ * there is none. */
+static inline uint64_t shoal_queue_ahead_(const struct shoal_queue *q, struct shoal_queue_search_ *f, uint64_t head,
+                                          uint64_t tail)
+{
+	uint64_t first = tail, p, w, at;
+
+	for (p = head; p < tail && p - head < q->count; p++) {
+		f->looks++;
+		w = shoal_load64_(&shoal_queue_slot_(q, p)->state);
+		if (shoal_queue_kind_(w) != SHOAL_QUEUE_READY)
+			continue;
+		at = shoal_queue_at_(w);
+		if (at == p)
+			return p;
+		if (head <= at && at < first && ((at - p) & (q->count - 1)) == 0) /* of a later lap */
+			first = at;
+	}
+	return first;
+}
+
+/* Whether the state of a slot changes within moments: a message that is about to be
+ * published is not passed. */
+static inline bool shoal_queue_moves_(const struct shoal_format_queue_slot *s, uint64_t w)
+{
+	int i;
+
+	for (i = 0; i < 64; i++)
+		if (shoal_load64_(&s->state) != w)
+			return true;
+	return false;
+}
+
+/* Moves the head past positions at which there is no message, to next, so that those
+ * that come to be there yet are marked: see above. */
+static inline void shoal_queue_pass_(struct shoal_queue *q, struct shoal_queue_search_ *f, uint64_t head, uint64_t next)
+{
+	struct shoal_format_queue_slot *s;
+	uint64_t p, w, at;
+
+	shoal_add64_(&q->control->skips, 1); /* pairs with the load in claim */
+	for (p = head; p < next && p - head < q->count; p++) {
+		f->looks++;
+		s = shoal_queue_slot_(q, p);
+		w = shoal_load64_(&s->state);
+		if (shoal_queue_kind_(w) == SHOAL_QUEUE_CLAIMED && (w & SHOAL_QUEUE_PASSED) == 0 &&
+		    !shoal_cas64_(&s->state, w, w | SHOAL_QUEUE_PASSED))
+			return; /* look again */
+		at = shoal_queue_at_(w);
+		if (shoal_queue_kind_(w) == SHOAL_QUEUE_READY && head <= at && at < next &&
+		    ((at - p) & (q->count - 1)) == 0)
+			return;
+	}
+	shoal_cas64_(&q->control->head, head, next);
+}
+
+/* Goes on from a head at which there is no message, w being the state of its slot: 1 if
+ * there is none at all, 0 to look again. */
+SHOAL_SLOW_ int shoal_queue_go_on_(struct shoal_queue *q, struct shoal_queue_search_ *f, uint64_t returned,
+                                   uint64_t head, uint64_t tail, uint64_t w)
+{
+	struct shoal_format_queue *c = q->control;
+	uint64_t next, end;
+
+	if (shoal_queue_done_(q, head, w)) {
+		next = head + 1;
+		if (tail - head > 2 * q->count && shoal_load64_(&c->head) == head) {
+			f->looks += q->count;
+			end = shoal_queue_leap_(q, head, tail);
+			next = end > next ? end : next;
+		}
+		/* The others may be faster by some: overtake them. */
+		end = tail - next < 64 ? tail : next + 64;
+		while (next < end && shoal_queue_done_(q, next, shoal_load64_(&shoal_queue_slot_(q, next)->state)))
+			next++;
+		shoal_raise64_(&c->head, next);
+		return 0;
+	}
+	next = shoal_queue_ahead_(q, f, head, tail);
+	if (next == tail)
+		return shoal_load64_(&c->returned) == returned && shoal_load64_(&c->head) == head;
+	if (next != head && !shoal_queue_moves_(shoal_queue_slot_(q, head), w))
+		shoal_queue_pass_(q, f, head, next);
+	return 0;
+}
+
+/* Takes the first message: 1; 0 if there is none. */
+static inline int shoal_queue_take_(struct shoal_queue *q, struct shoal_queue_search_ *f)
+{
+	struct shoal_format_queue *c = q->control;
+	uint64_t returned, head = 0, tail = 0, w;
+	int r;
+
+	f->looks = 0;
+	while (shoal_queue_patient_(f, 1)) {
+		returned = shoal_load64_(&c->returned);
+		if ((returned & 1) != 0) {
+			r = shoal_queue_take_returned_(q, f, returned);
+			if (r != 0)
+				return r;
+		}
+		head = shoal_load64_(&c->head);
+		w = shoal_load64_(&shoal_queue_slot_(q, head)->state);
+		if (shoal_queue_kind_(w) == SHOAL_QUEUE_READY && shoal_queue_at_(w) == head) {
+			r = shoal_queue_grab_(q, head, w);
+			f->position = head;
+			f->state = w;
+			if (r != 0)
+				return r;
+			continue;
+		}
+		tail = shoal_load64_(&c->tail);
+		if (head > tail)
+			return shoal_queue_impossible_(q, 2 * SHOAL_LINE, "behind the tail", head, tail);
+		if (head == tail ? shoal_load64_(&c->returned) == returned
+		                 : shoal_queue_go_on_(q, f, returned, head, tail, w) != 0)
+			return 0;
+	}
+	return shoal_queue_impossible_(q, SHOAL_LINE, "they do not come to rest", head, tail);
+}
+
+/* --------------------------------------------------------- Taking it back */
+
+/* Makes a message that is ours ready again, to be found by its mark. from is the exact
+ * state, which nobody changes but its owner, or who repairs after that one. */
+static inline bool shoal_queue_give_back_(struct shoal_queue *q, uint64_t position, uint64_t from)
+{
+	shoal_queue_mark_(q, position);
+	return shoal_cas64_(&shoal_queue_slot_(q, position)->state, from,
+	                    shoal_queue_ready_(position) | SHOAL_QUEUE_MARKED);
+}
+
+/* Takes a slot back whose owner will not change it any more. */
+static inline void shoal_queue_take_back_(struct shoal_queue *q, uint64_t i, uint64_t w,
+                                          struct shoal_format_queue_row *row)
+{
+	struct shoal_format_queue_slot *s = shoal_queue_slot_(q, i);
+	uint64_t position = shoal_load64_(&s->position);
+
+	if ((position & (q->count - 1)) != i)
+		position = i; /* damaged: what was there has no place in the order */
+	if (shoal_queue_kind_(w) == SHOAL_QUEUE_TAKEN) {
+		if (shoal_queue_give_back_(q, position, w))
+			shoal_add64_(&row->returned, 1);
+		return;
+	}
+	shoal_queue_unmark_(q, position);
+	if (shoal_cas64_(&s->state, w, shoal_queue_free_(position + 1))) { /* else a consumer has passed it */
+		shoal_add64_(&row->freed, 1);
+		shoal_queue_reopen_(q);
+	}
+}
+
+/* Takes back what a dead member had: its claims become free, its messages ready. Called
+ * with the lock of its slot, so by one at a time, but perhaps more than once. */
+static inline void shoal_queue_bury_(struct shoal_members *m, uint64_t dead)
+{
+	struct shoal_queue *q =
+		(struct shoal_queue *)(void *)((unsigned char *)m - offsetof(struct shoal_queue, object) -
+	                                       offsetof(struct shoal, members));
+	uint64_t i, w, slot = (uint64_t)shoal_owner_slot_(dead), last = q->object.slots - 1;
+
+	for (i = 0; i < q->count; i++)
+		while (shoal_queue_owned_(w = shoal_load64_(&shoal_queue_slot_(q, i)->state), dead))
+			shoal_queue_take_back_(q, i, w, &q->rows[slot < last ? slot : last]);
+	shoal_queue_reopen_(q); /* it may have freed a slot and not said so */
+}
+
+/* Asks for the verdict on everybody whose bell has rung: whether somebody is dead. Cost,
+ * while nobody dies: a load for each member slot. */
+SHOAL_SLOW_ bool shoal_settle_all_(struct shoal_members *m)
+{
+	bool died = false;
+	uint64_t claim;
+	uint32_t i;
+
+	for (i = 0; i < m->count; i++) {
+		if (!shoal_rung_(m, i))
+			continue;
+		claim = shoal_load64_(&m->slots[i].claim);
+		if (shoal_active_(claim) && shoal_settle_(m, shoal_owner_(i, (uint32_t)(claim >> 32))) == 0)
+			died = true;
+	}
+	return died;
+}
+
+/* -------------------------------------------------------- Opening a queue */
+
+static inline uint64_t shoal_queue_marks_at_(uint64_t members)
+{
+	return sizeof(struct shoal_format_queue) + members * sizeof(struct shoal_format_queue_row);
+}
+
+static inline uint64_t shoal_queue_slots_at_(uint64_t members, uint64_t slots)
+{
+	return (shoal_queue_marks_at_(members) + (slots + 63) / 64 * 8 + SHOAL_LINE - 1) & ~(uint64_t)(SHOAL_LINE - 1);
+}
+
+struct shoal_queue_shape_ {
+	uint64_t slots, stride;
+};
+
+static inline void shoal_queue_fill_(unsigned char *body, void *argument)
+{
+	struct shoal_format_queue *c = (struct shoal_format_queue *)(void *)body;
+	const struct shoal_queue_shape_ *shape = (const struct shoal_queue_shape_ *)argument;
+
+	c->slots = shape->slots;
+	c->stride = shape->stride;
+	c->tail = c->head = shape->slots;
+}
+
+/* Finds the parts of the queue in the object, and bounds them. */
+static inline int shoal_queue_find_(struct shoal_queue *q)
+{
+	struct shoal_members *m = &q->object.members;
+	uint64_t bytes = shoal_body_size(&q->object), body = q->object.body, n, stride, at;
+
+	if (bytes < sizeof *q->control)
+		return shoal_because_(m, SHOAL_ECORRUPT, "at offset %llu: queue of %llu bytes",
+		                      (unsigned long long)body, (unsigned long long)bytes);
+	q->control = (struct shoal_format_queue *)shoal_body(&q->object);
+	n = shoal_load64_(&q->control->slots);
+	stride = shoal_load64_(&q->control->stride);
+	if (n < 1 || n > SHOAL_QUEUE_SLOTS_MAX || (n & (n - 1)) != 0)
+		return shoal_because_(m, SHOAL_ECORRUPT, "at offset %llu: queue of %llu slots",
+		                      (unsigned long long)body, (unsigned long long)n);
+	if (stride < SHOAL_LINE || stride % SHOAL_LINE != 0 || stride > bytes)
+		return shoal_because_(m, SHOAL_ECORRUPT, "at offset %llu: slots of %llu bytes",
+		                      (unsigned long long)body + 8, (unsigned long long)stride);
+	at = shoal_queue_slots_at_(q->object.slots, n);
+	if (at > bytes || n > (bytes - at) / stride)
+		return shoal_because_(m, SHOAL_ECORRUPT, "at offset %llu: %llu slots of %llu bytes, in a body of %llu",
+		                      (unsigned long long)body, (unsigned long long)n, (unsigned long long)stride,
+		                      (unsigned long long)bytes);
+	q->rows = (struct shoal_format_queue_row *)(void *)(q->control + 1);
+	q->marks = (uint64_t *)(void *)((unsigned char *)q->control + shoal_queue_marks_at_(q->object.slots));
+	q->slots = (unsigned char *)q->control + at;
+	q->count = n;
+	q->stride = stride;
+	q->limit = stride - sizeof(struct shoal_format_queue_slot);
+	q->fixed = UINT64_MAX;
+	if (q->object.schema_length > 0) {
+		q->fixed = shoal_schema_size_(q->object.schema, q->object.schema_length);
+		if (q->fixed == UINT64_MAX)
+			return shoal_because_(m, SHOAL_ECORRUPT, "the text of its type does not say its size");
+		if (q->fixed > q->limit)
+			return shoal_because_(m, SHOAL_ECORRUPT, "at offset %llu: type of %llu bytes, in slots of %llu",
+			                      (unsigned long long)body + 8, (unsigned long long)q->fixed,
+			                      (unsigned long long)stride);
+		q->limit = q->fixed;
+	}
+	return 0;
+}
+
+/* Joins, as one who sees to the dead. */
+static inline int shoal_queue_join_(struct shoal_queue *q)
+{
+	struct shoal_members *m = &q->object.members;
+	int err;
+
+	m->repair = shoal_queue_bury_;
+	err = shoal_join(&q->object, 0);
+	if (err < 0)
+		return err;
+	if (m->count != q->object.slots) {
+		err = shoal_because_(m, SHOAL_ECORRUPT, "%u member slots, and the header says %u", m->count,
+		                     q->object.slots);
+		shoal_members_leave(m);
+		return err;
+	}
+	q->self = m->self;
+	q->row = &q->rows[m->slot];
+	q->clock = shoal_ring_now_();
+	return 0;
+}
+
+static inline int shoal_queue_open_(struct shoal_queue *q, const char *name, const struct shoal_queue_options *options,
+                                    int (*how)(struct shoal *, const char *, const struct shoal_spec *))
+{
+	struct shoal_queue_shape_ shape;
+	struct shoal_spec spec;
+	uint64_t message = SHOAL_QUEUE_MESSAGE_DEFAULT;
+	int err, made;
+
+	memset(q, 0, sizeof *q);
+	shoal_clear_(&q->object);
+	memset(&spec, 0, sizeof spec);
+	shape.slots = SHOAL_QUEUE_SLOTS_DEFAULT;
+	if (options != NULL) {
+		shape.slots = options->slots == 0 ? shape.slots : options->slots;
+		message = options->max_message == 0 ? message : options->max_message;
+		spec.slots = options->members;
+		spec.mode = options->mode;
+		spec.group = options->group;
+		spec.schema = options->schema;
+	}
+	if (spec.schema != NULL)
+		message = shoal_schema_size_(spec.schema, strlen(spec.schema));
+	if (shape.slots > SHOAL_QUEUE_SLOTS_MAX || (shape.slots & (shape.slots - 1)) != 0 || message == UINT64_MAX)
+		return -EINVAL;
+	if (message > SHOAL_QUEUE_MESSAGE_MAX)
+		return -EMSGSIZE;
+	shape.stride =
+		(sizeof(struct shoal_format_queue_slot) + message + SHOAL_LINE - 1) & ~(uint64_t)(SHOAL_LINE - 1);
+	spec.kind = SHOAL_KIND_QUEUE;
+	spec.size = shoal_queue_slots_at_(spec.slots == 0 ? SHOAL_DEFAULT_SLOTS : spec.slots, shape.slots) +
+	            shape.slots * shape.stride;
+	spec.fill = shoal_queue_fill_;
+	spec.argument = &shape;
+	made = how(&q->object, name, &spec);
+	if (made < 0)
+		return made;
+	err = shoal_queue_find_(q);
+	if (err == 0)
+		err = shoal_queue_join_(q);
+	if (err < 0) {
+		shoal_segment_unmap_(&q->object.segment);
+		return err;
+	}
+	return made;
+}
+
+/* shoal_queue_create makes a queue, and joins; -EEXIST if there is such an object.
+ * Options may be NULL. Other errors: -EINVAL for the number of slots or the text of a
+ * type, -EMSGSIZE for messages of more than SHOAL_QUEUE_MESSAGE_MAX bytes. */
+static inline int shoal_queue_create(struct shoal_queue *q, const char *name, const struct shoal_queue_options *options)
+{
+	return shoal_queue_open_(q, name, options, shoal_create);
+}
+
+/* shoal_queue_open opens one that exists, -ENOENT, and joins. Of the options the schema
+ * alone matters: SHOAL_ETYPE if its messages are of another type. */
+static inline int shoal_queue_open(struct shoal_queue *q, const char *name, const struct shoal_queue_options *options)
+{
+	return shoal_queue_open_(q, name, options, shoal_open);
+}
+
+/* shoal_queue_open_or_create opens the queue, and makes it if there is none: 1 if it
+ * did. */
+static inline int shoal_queue_open_or_create(struct shoal_queue *q, const char *name,
+                                             const struct shoal_queue_options *options)
+{
+	return shoal_queue_open_(q, name, options, shoal_open_or_create);
+}
+
+/* shoal_queue_why: see shoal_why. After SHOAL_ECORRUPT it says what is wrong, and at
+ * which offset. */
+static inline const char *shoal_queue_why(const struct shoal_queue *q) { return shoal_why(&q->object); }
+
+/* shoal_queue_max_message is the length of the longest message, in bytes. */
+static inline uint64_t shoal_queue_max_message(const struct shoal_queue *q) { return q->limit; }
+
+/* shoal_queue_slots is how many messages the queue holds, those included that consumers
+ * have in hand. */
+static inline uint64_t shoal_queue_slots(const struct shoal_queue *q) { return q->count; }
+
+/* -------------------------------------------------------------- Waking
+ *
+ * A message wakes one consumer, a free slot one producer, if any sleep. Who sleeps has
+ * set the bit of the event count, looked, and found nothing. The bit stays as long as
+ * the kernel finds somebody to wake: that one looks after our thing could be seen. If
+ * it finds nobody, somebody may be on the way to sleep; then the word changes, and that
+ * one does not.
+ */
+
+SHOAL_SLOW_ void shoal_queue_rouse_(struct shoal_queue *q, uint32_t *word)
+{
+	if (shoal_call_(SYS_futex, SHOAL_WORD_(word), SHOAL_FUTEX_WAKE_, 1, 0, 0, 0) <= 0)
+		shoal_notify_(word);
+	shoal_add64_(&q->row->wakes, 1);
+	__atomic_store_n(&q->stamp, 1, __ATOMIC_RELAXED);
+}
+
+static inline void shoal_queue_wake_(struct shoal_queue *q, uint32_t *word)
+{
+	/* Pairs with the compare-and-swap of who goes to sleep: its next look sees what we
+	 * have done, or this load sees its bit. */
+	if ((shoal_load32_(word) & 1) != 0)
+		shoal_queue_rouse_(q, word);
+}
+
+/* Wakes all who sleep, whether or not the word says that somebody does: the dead may
+ * have changed it and woken nobody. */
+static inline void shoal_notify_all_(uint32_t *word)
+{
+	uint32_t v;
+
+	do
+		v = shoal_load32_(word);
+	while (!shoal_cas32_(word, v, (v | 1) + 1));
+	shoal_wake_all_(word);
+}
+
+static inline bool shoal_queue_closing_(const struct shoal_queue *q)
+{
+	return __atomic_load_n(&q->closing, __ATOMIC_SEQ_CST) != 0;
+}
+
+/* Waits at an event count until ready says other than 0: 1, or an error. */
+SHOAL_SLOW_ int shoal_queue_sleep_(struct shoal_queue *q, uint32_t *word, int64_t deadline,
+                                   int (*ready)(struct shoal_queue *, struct shoal_queue_search_ *),
+                                   struct shoal_queue_search_ *found)
+{
+	struct shoal_members *m = &q->object.members;
+	struct shoal_sleeper_ z;
+	uint32_t v;
+	int err, last;
+
+	shoal_sleeper_init_(&z, m, word, deadline, NULL);
+	for (;;) {
+		shoal_round_(&z);
+		v = shoal_load32_(word);
+		err = ready(q, found);
+		if (err == 0 && (v & 1) == 0) {
+			if (!shoal_cas32_(word, v, v | 1)) /* pairs with the loads of who wakes */
+				continue;
+			v |= 1;
+			err = ready(q, found);
+		}
+		if (err != 0)
+			break;
+		if (shoal_leaving_(m) || shoal_queue_closing_(q)) {
+			err = SHOAL_ECLOSED;
+			break;
+		}
+		err = shoal_sleep_(&z, v);
+		if (err == 0 && z.dozed && shoal_load32_(word) == v) {
+			err = ready(q, found);
+			if (err == 1) /* there, and nobody woke us: yet, or ever */
+				shoal_confirm_lost_(&z, v);
+			if (err != 0)
+				break;
+		}
+		if (err < 0) {
+			last = ready(q, found);
+			err = last != 0 ? last : err;
+			break;
+		}
+	}
+	if (err < 0)
+		shoal_wake_(word, 1); /* one that was meant for us may have come in the same moment */
+	if (z.lost)
+		shoal_add64_(&q->row->lost_wakes, 1);
+	return err == 1 && shoal_queue_closing_(q) ? SHOAL_ECLOSED : err; /* close gives back what we have got */
+}
+
+/* -------------------------------------------------------------- Sending */
+
+static inline void shoal_queue_was_full_(struct shoal_queue *q)
+{
+	shoal_add64_(&q->row->full, 1);
+	shoal_raise64_(&q->control->high_water, q->count);
+}
+
+/* Whether some slots are free, where they most likely will be first. With one at a time,
+ * consumer and producer would hinder each other at each. */
+static inline bool shoal_queue_room_soon_(const void *argument)
+{
+	const struct shoal_queue *q = (const struct shoal_queue *)argument;
+	uint64_t some = (q->count - 1) / 8 < 64 ? (q->count - 1) / 8 : 64;
+	uint64_t w = shoal_load64_(&shoal_queue_slot_(q, shoal_load64_(&q->control->tail) + some)->state);
+
+	return shoal_queue_kind_(w) == SHOAL_QUEUE_FREE || shoal_queue_closing_(q);
+}
+
+static inline int shoal_queue_room_(struct shoal_queue *q, struct shoal_queue_search_ *found)
+{
+	return shoal_queue_claim_any_(q, &found->position);
+}
+
+/* Waits for a free slot, and claims it. */
+SHOAL_SLOW_ int shoal_queue_await_room_(struct shoal_queue *q, uint64_t *position, int64_t timeout)
+{
+	struct shoal_queue_search_ found = {0, 0, 0};
+	int64_t began = shoal_now_(), deadline = shoal_deadline_(timeout);
+	int err = shoal_begin_(&q->object.members);
+
+	if (err < 0)
+		return err;
+	shoal_queue_was_full_(q);
+	/* A look at all slots costs as much as a short wait, so the wait comes first. */
+	if (shoal_spin_(&q->sending, shoal_queue_room_soon_, q))
+		err = shoal_queue_claim_(q, SHOAL_QUEUE_NEAR_, &found.position);
+	if (err == 0)
+		err = shoal_queue_sleep_(q, &q->control->space, deadline, shoal_queue_room_, &found);
+	shoal_add64_(&q->row->send_blocked, (uint64_t)(shoal_now_() - began));
+	*position = found.position;
+	shoal_end_(&q->object.members);
+	return err;
+}
+
+#define SHOAL_QUEUE_FULL_LOOKS_ 64 /* looks at a full queue for one at all slots: who gave one back may be stopped */
+
+/* Claims a slot among all, without waiting: 1, or SHOAL_EBUSY. */
+SHOAL_SLOW_ int shoal_queue_look_for_room_(struct shoal_queue *q, uint64_t *position)
+{
+	int r = 0;
+
+	if ((shoal_load32_(&q->control->full) & SHOAL_QUEUE_FULL_ALL) == 0 ||
+	    __atomic_add_fetch(&q->taken, 1, __ATOMIC_RELAXED) % SHOAL_QUEUE_FULL_LOOKS_ == 0)
+		r = shoal_queue_claim_any_(q, position);
+	if (r == 0 && shoal_settle_all_(&q->object.members))
+		r = shoal_queue_claim_any_(q, position);
+	if (r == 0)
+		shoal_queue_was_full_(q);
+	return r == 0 ? SHOAL_EBUSY : r;
+}
+
+/* Claims a slot for a message of n bytes: 0, or why not. */
+static inline int shoal_queue_room_for_(struct shoal_queue *q, uint64_t n, int64_t timeout, uint64_t *position)
+{
+	int r;
+
+	if (!shoal_here_(&q->object.members))
+		return shoal_not_here_(&q->object.members);
+	if (n > q->limit)
+		return -EMSGSIZE;
+	if (q->fixed != UINT64_MAX && n != q->fixed)
+		return -EINVAL;
+	r = shoal_queue_claim_(q, SHOAL_QUEUE_NEAR_, position);
+	if (r == 0)
+		r = timeout == 0 ? shoal_queue_look_for_room_(q, position)
+		                 : shoal_queue_await_room_(q, position, timeout);
+	return r < 0 ? r : 0;
+}
+
+#define SHOAL_QUEUE_STAMP_EVERY_ 509 /* messages for one with a stamp: a prime, so not always the same slot */
+
+/* Stamps a message that is about to be published, and does what need not be done for
+ * each. */
+SHOAL_SLOW_ void shoal_queue_sample_(struct shoal_queue *q, uint64_t position)
+{
+	struct shoal_format_queue *c = q->control;
+	uint64_t now = shoal_ring_now_(), head, used;
+
+	__atomic_store_n(&q->stamp, 0, __ATOMIC_RELAXED);
+	shoal_release64_(&shoal_queue_slot_(q, position)->stamp, now);
+	shoal_store64_(&q->row->last_sent, now);
+	head = shoal_load64_(&c->head);
+	used = position + 1 - (head < position ? head : position);
+	used = used < q->count ? used : q->count;
+	if (used > shoal_load64_(&c->high_water))
+		shoal_raise64_(&c->high_water, used);
+	shoal_settle_all_(&q->object.members);
+}
+
+/* Publishes what has been claimed and filled, and wakes a consumer for it. */
+static inline int shoal_queue_put_(struct shoal_queue *q, uint64_t position, uint64_t n)
+{
+	uint64_t flags = 0;
+	int err;
+
+	if (position % SHOAL_QUEUE_STAMP_EVERY_ == 0 || __atomic_load_n(&q->stamp, __ATOMIC_RELAXED) != 0) {
+		shoal_queue_sample_(q, position);
+		flags = SHOAL_QUEUE_STAMPED;
+	}
+	err = shoal_queue_publish_(q, position, n, flags);
+	if (err == 0)
+		shoal_queue_wake_(q, &q->control->items);
+	return err;
+}
+
+/* Claims, fills and publishes. */
+static inline int shoal_queue_send_one_(struct shoal_queue *q, const void *p, size_t n, int64_t timeout)
+{
+	uint64_t position = 0;
+	int err = shoal_queue_room_for_(q, n, timeout, &position);
+
+	if (err < 0)
+		return err;
+	if (n > 0)
+		memcpy(shoal_queue_bytes_(q, position), p, n);
+	SHOAL_STORED_();
+	return shoal_queue_put_(q, position, n);
+}
+
+/* Counts messages that were sent. */
+static inline void shoal_queue_sent_(struct shoal_queue *q, uint64_t count, uint64_t bytes)
+{
+	shoal_add64_(&q->row->sent, count);
+	if (q->fixed == UINT64_MAX)
+		shoal_add64_(&q->row->sent_bytes, bytes);
+}
+
+/* shoal_queue_send_for copies n bytes into the queue as one message. If all slots are in
+ * use it waits so many nanoseconds for one, less than 0 for ever: then SHOAL_ETIMEDOUT
+ * (with 0: SHOAL_EBUSY), and nothing has been sent. Other errors: -EMSGSIZE if it is
+ * longer than shoal_queue_max_message, -EINVAL if its length is not that of the type,
+ * SHOAL_ECORRUPT, SHOAL_ECLOSED, SHOAL_EFORK. Cost, with room: six locked instructions
+ * and the copy. */
+static inline int shoal_queue_send_for(struct shoal_queue *q, const void *p, size_t n, int64_t timeout)
+{
+	int err = shoal_queue_send_one_(q, p, n, timeout);
+
+	if (err == 0)
+		shoal_queue_sent_(q, 1, n);
+	return err;
+}
+
+static inline int shoal_queue_send(struct shoal_queue *q, const void *p, size_t n)
+{
+	return shoal_queue_send_for(q, p, n, -1);
+}
+
+/* shoal_queue_trysend never waits: SHOAL_EBUSY if there is no room. Places of loans, and
+ * of sends that are under way, count as taken. */
+static inline int shoal_queue_trysend(struct shoal_queue *q, const void *p, size_t n)
+{
+	return shoal_queue_send_for(q, p, n, 0);
+}
+
+/* shoal_queue_send_batch sends count messages of n bytes each, which lie one behind the
+ * other, and waits for room as shoal_queue_send_for. It says in *sent how many were
+ * sent: fewer than all only with an error. */
+static inline int shoal_queue_send_batch(struct shoal_queue *q, const void *p, size_t n, size_t count, size_t *sent,
+                                         int64_t timeout)
+{
+	const unsigned char *from = (const unsigned char *)p;
+	int64_t deadline = timeout > 0 ? shoal_deadline_(timeout) : 0, left = timeout;
+	int err = 0;
+
+	for (*sent = 0; *sent < count; ++*sent) {
+		if (timeout > 0) {
+			left = deadline - shoal_now_();
+			left = left > 0 ? left : 0;
+		}
+		err = shoal_queue_send_one_(q, from + *sent * n, n, left);
+		if (err < 0)
+			break;
+	}
+	if (*sent > 0)
+		shoal_queue_sent_(q, *sent, *sent * n);
+	return err == SHOAL_EBUSY && timeout > 0 ? SHOAL_ETIMEDOUT : err;
+}
+
+/* shoal_queue_reserve lends a slot for a message of n bytes, which it waits for as
+ * shoal_queue_send_for; what stands there is whatever stood there before. If the process
+ * dies before shoal_queue_commit nothing has been sent. */
+static inline int shoal_queue_reserve(struct shoal_queue *q, struct shoal_queue_loan *l, size_t n, int64_t timeout)
+{
+	int err = shoal_queue_room_for_(q, n, timeout, &l->number);
+
+	l->data = err == 0 ? shoal_queue_bytes_(q, l->number) : NULL;
+	l->size = err == 0 ? n : 0;
+	return err;
+}
+
+/* Whether the loan is open; its state. */
+static inline bool shoal_queue_lent_(const struct shoal_queue *q, const struct shoal_queue_loan *l, uint64_t *state)
+{
+	struct shoal_format_queue_slot *s = shoal_queue_slot_(q, l->number);
+
+	*state = shoal_load64_(&s->state);
+	return l->data != NULL && shoal_queue_owned_(*state, q->self) &&
+	       shoal_queue_kind_(*state) == SHOAL_QUEUE_CLAIMED && shoal_load64_(&s->position) == l->number;
+}
+
+/* shoal_queue_commit sends the first n bytes of what was reserved. SHOAL_ENOTOWNER if it
+ * has been committed or cancelled; -EMSGSIZE if n is more, -EINVAL if it is not the
+ * type's length: then the loan stays. */
+static inline int shoal_queue_commit(struct shoal_queue *q, const struct shoal_queue_loan *l, size_t n)
+{
+	uint64_t state;
+	int err;
+
+	if (!shoal_here_(&q->object.members))
+		return shoal_not_here_(&q->object.members);
+	if (!shoal_queue_lent_(q, l, &state))
+		return SHOAL_ENOTOWNER;
+	if (n > l->size || n > q->limit)
+		return -EMSGSIZE;
+	if (q->fixed != UINT64_MAX && n != q->fixed)
+		return -EINVAL;
+	err = shoal_queue_put_(q, l->number, n);
+	if (err == 0)
+		shoal_queue_sent_(q, 1, n);
+	return err;
+}
+
+/* Tells producers of a free slot. */
+static inline void shoal_queue_freed_(struct shoal_queue *q)
+{
+	if ((shoal_load32_(&q->control->full) & (SHOAL_QUEUE_FULL_LOOKING | SHOAL_QUEUE_FULL_ALL)) != 0)
+		shoal_queue_reopen_(q);
+	shoal_queue_wake_(q, &q->control->space);
+}
+
+/* shoal_queue_cancel gives the slot back: nothing has been sent. SHOAL_ENOTOWNER after
+ * commit. */
+static inline int shoal_queue_cancel(struct shoal_queue *q, const struct shoal_queue_loan *l)
+{
+	uint64_t state;
+
+	if (!shoal_here_(&q->object.members))
+		return shoal_not_here_(&q->object.members);
+	while (shoal_queue_lent_(q, l, &state))
+		if (shoal_cas64_(&shoal_queue_slot_(q, l->number)->state, state, shoal_queue_free_(l->number + 1))) {
+			shoal_queue_freed_(q);
+			return 0;
+		} /* else a consumer has passed it */
+	return SHOAL_ENOTOWNER;
+}
+
+/* ------------------------------------------------------------- Receiving */
+
+#define SHOAL_QUEUE_CLOCK_EVERY_ 16 /* messages for one look at the clock, while they come without a wait */
+#define SHOAL_QUEUE_TRIES_ 4        /* times that others may be faster before a consumer sleeps */
+
+SHOAL_SLOW_ void shoal_queue_time_(struct shoal_queue *q, uint32_t taken)
+{
+	__atomic_store_n(&q->clock, shoal_ring_now_(), __ATOMIC_RELAXED);
+	if (taken % SHOAL_QUEUE_STAMP_EVERY_ < SHOAL_QUEUE_CLOCK_EVERY_)
+		shoal_settle_all_(&q->object.members);
+}
+
+SHOAL_SLOW_ void shoal_queue_latency_(struct shoal_queue *q, const struct shoal_format_queue_slot *s)
+{
+	uint64_t stamp = shoal_load64_(&s->stamp), now = shoal_ring_now_();
+
+	if (stamp != 0 && stamp <= now)
+		shoal_add32_(&q->control->latency.buckets[shoal_latency_bucket_(now - stamp)], 1);
+}
+
+/* Makes what has been taken a message for the caller. */
+static inline void shoal_queue_hand_(struct shoal_queue *q, const struct shoal_queue_search_ *f,
+                                     struct shoal_queue_message *m)
+{
+	struct shoal_format_queue_slot *s = shoal_queue_slot_(q, f->position);
+	uint32_t taken;
+	uint64_t meta;
+
+	if ((f->state & SHOAL_QUEUE_STAMPED) != 0)
+		shoal_queue_latency_(q, s);
+	taken = __atomic_add_fetch(&q->taken, 1, __ATOMIC_RELAXED);
+	if (taken % SHOAL_QUEUE_CLOCK_EVERY_ == 0)
+		shoal_queue_time_(q, taken);
+	shoal_release64_(&s->stamp, __atomic_load_n(&q->clock, __ATOMIC_RELAXED));
+	meta = shoal_load64_(&s->meta);
+	m->deliveries = (uint32_t)(meta >> 32);
+	if (m->deliveries > 1)
+		shoal_add64_(&q->row->redelivered, 1);
+	m->data = shoal_queue_bytes_(q, f->position);
+	m->size = (size_t)((uint32_t)meta < q->limit ? (uint32_t)meta : q->limit); /* it was right when we took it */
+	m->number = f->position;
+}
+
+static inline uint64_t shoal_queue_first_(const struct shoal_queue *q)
+{
+	return shoal_queue_kind_(shoal_load64_(&shoal_queue_slot_(q, shoal_load64_(&q->control->head))->state));
+}
+
+/* Whether the slot at the head is one that a producer will use next, or uses, so far as
+ * that can be seen there. Who waits for that does not look at the tail, which whoever
+ * sends is about to raise. */
+static inline bool shoal_queue_nothing_yet_(const struct shoal_queue *q)
+{
+	uint64_t kind = shoal_queue_first_(q);
+
+	return (kind == SHOAL_QUEUE_FREE || kind == SHOAL_QUEUE_CLAIMED) &&
+	       (shoal_load64_(&q->control->returned) & 1) == 0;
+}
+
+/* Whether there is a message where the next one is expected. */
+static inline bool shoal_queue_message_soon_(const void *argument)
+{
+	const struct shoal_queue *q = (const struct shoal_queue *)argument;
+
+	return shoal_queue_first_(q) == SHOAL_QUEUE_READY || (shoal_load64_(&q->control->returned) & 1) != 0 ||
+	       shoal_queue_closing_(q);
+}
+
+/* Takes the first message, also if it comes a moment later; then it sleeps. */
+SHOAL_SLOW_ int shoal_queue_await_message_(struct shoal_queue *q, struct shoal_queue_search_ *f, int64_t timeout)
+{
+	int64_t began, deadline = shoal_deadline_(timeout);
+	uint64_t now;
+	int err = shoal_begin_(&q->object.members), i;
+
+	for (i = 0; err == 0 && i < SHOAL_QUEUE_TRIES_; i++) {
+		if (shoal_queue_nothing_yet_(q) && !shoal_spin_(&q->receiving, shoal_queue_message_soon_, q))
+			break;
+		err = shoal_queue_take_(q, f);
+	}
+	if (err == 0) {
+		began = shoal_now_();
+		err = shoal_queue_sleep_(q, &q->control->items, deadline, shoal_queue_take_, f);
+		shoal_add64_(&q->row->receive_blocked, (uint64_t)(shoal_now_() - began));
+		now = shoal_ring_now_();
+		__atomic_store_n(&q->clock, now, __ATOMIC_RELAXED);
+		shoal_store64_(&q->row->last_received, now);
+	}
+	shoal_end_(&q->object.members);
+	return err;
+}
+
+/* Looks once more, behind the dead. */
+SHOAL_SLOW_ int shoal_queue_look_again_(struct shoal_queue *q, struct shoal_queue_search_ *f)
+{
+	int r = 0;
+
+	__atomic_store_n(&q->clock, shoal_ring_now_(), __ATOMIC_RELAXED);
+	if (shoal_settle_all_(&q->object.members))
+		r = shoal_queue_take_(q, f);
+	return r == 0 ? SHOAL_EBUSY : r;
+}
+
+/* shoal_queue_receive_for takes the first message: those that have been given back, then
+ * the others in the order of sending. If there is none it waits so many nanoseconds,
+ * less than 0 for ever: then SHOAL_ETIMEDOUT (with 0: SHOAL_EBUSY). Other errors:
+ * SHOAL_ECORRUPT, SHOAL_ECLOSED, SHOAL_EFORK. Cost of it and shoal_queue_ack together,
+ * with messages there: eight locked instructions. */
+static inline int shoal_queue_receive_for(struct shoal_queue *q, struct shoal_queue_message *m, int64_t timeout)
+{
+	struct shoal_queue_search_ f;
+	int r = 0;
+
+	if (!shoal_here_(&q->object.members))
+		return shoal_not_here_(&q->object.members);
+	if (timeout == 0 || !shoal_queue_nothing_yet_(q))
+		r = shoal_queue_take_(q, &f);
+	if (r == 0)
+		r = timeout == 0 ? shoal_queue_look_again_(q, &f) : shoal_queue_await_message_(q, &f, timeout);
+	if (r < 0)
+		return r;
+	shoal_queue_hand_(q, &f, m);
+	return 0;
+}
+
+static inline int shoal_queue_receive(struct shoal_queue *q, struct shoal_queue_message *m)
+{
+	return shoal_queue_receive_for(q, m, -1);
+}
+
+/* shoal_queue_tryreceive never waits: SHOAL_EBUSY if there is no message. */
+static inline int shoal_queue_tryreceive(struct shoal_queue *q, struct shoal_queue_message *m)
+{
+	return shoal_queue_receive_for(q, m, 0);
+}
+
+/* shoal_queue_receive_batch waits for a message, as shoal_queue_receive_for does, and
+ * takes as many as are there, at most count. It says in *received how many: at least
+ * one, unless there is an error. Other consumers get none of them meanwhile, so take few
+ * if each takes long. */
+static inline int shoal_queue_receive_batch(struct shoal_queue *q, struct shoal_queue_message *ms, size_t count,
+                                            size_t *received, int64_t timeout)
+{
+	struct shoal_queue_search_ f;
+	int err;
+
+	*received = 0;
+	if (count == 0)
+		return 0;
+	err = shoal_queue_receive_for(q, &ms[0], timeout);
+	if (err < 0)
+		return err;
+	for (*received = 1; *received < count && shoal_queue_take_(q, &f) == 1; ++*received) /* an error comes again */
+		shoal_queue_hand_(q, &f, &ms[*received]);
+	return 0;
+}
+
+/* Whether the message is still the caller's. */
+static inline bool shoal_queue_held_(const struct shoal_queue *q, const struct shoal_queue_message *m)
+{
+	struct shoal_format_queue_slot *s = shoal_queue_slot_(q, m->number);
+
+	return shoal_load64_(&s->state) == (q->self | SHOAL_QUEUE_TAKEN) && shoal_load64_(&s->position) == m->number &&
+	       (uint32_t)(shoal_load64_(&s->meta) >> 32) == m->deliveries;
+}
+
+/* Frees the slot of a message, and wakes a producer for it. */
+static inline bool shoal_queue_ack_(struct shoal_queue *q, const struct shoal_queue_message *m)
+{
+	if (!shoal_queue_held_(q, m) || !shoal_cas64_(&shoal_queue_slot_(q, m->number)->state,
+	                                              q->self | SHOAL_QUEUE_TAKEN, shoal_queue_free_(m->number + 1)))
+		return false;
+	shoal_queue_freed_(q);
+	return true;
+}
+
+/* shoal_queue_ack ends the message: no consumer gets it any more, and its slot is free.
+ * SHOAL_ENOTOWNER if it has been acknowledged or given back before. */
+static inline int shoal_queue_ack(struct shoal_queue *q, const struct shoal_queue_message *m)
+{
+	if (!shoal_here_(&q->object.members))
+		return shoal_not_here_(&q->object.members);
+	if (!shoal_queue_ack_(q, m))
+		return SHOAL_ENOTOWNER;
+	shoal_add64_(&q->row->acked, 1);
+	return 0;
+}
+
+/* shoal_queue_ack_batch acknowledges messages together, and says in *acked how many: all,
+ * or those before one that is not held any more (SHOAL_ENOTOWNER). */
+static inline int shoal_queue_ack_batch(struct shoal_queue *q, const struct shoal_queue_message *ms, size_t count,
+                                        size_t *acked)
+{
+	*acked = 0;
+	if (!shoal_here_(&q->object.members))
+		return shoal_not_here_(&q->object.members);
+	while (*acked < count && shoal_queue_ack_(q, &ms[*acked]))
+		++*acked;
+	if (*acked > 0)
+		shoal_add64_(&q->row->acked, *acked);
+	return *acked < count ? SHOAL_ENOTOWNER : 0;
+}
+
+/* shoal_queue_nack gives the message back: the next consumer that asks gets it, before
+ * all that are newer, and that may be this one. SHOAL_ENOTOWNER as for shoal_queue_ack. */
+static inline int shoal_queue_nack(struct shoal_queue *q, const struct shoal_queue_message *m)
+{
+	uint64_t ours = q->self | SHOAL_QUEUE_TAKEN, returning = ours | SHOAL_QUEUE_RETURNING;
+
+	if (!shoal_here_(&q->object.members))
+		return shoal_not_here_(&q->object.members);
+	/* With the flag it is ours alone, whoever else calls. */
+	if (!shoal_queue_held_(q, m) || !shoal_cas64_(&shoal_queue_slot_(q, m->number)->state, ours, returning))
+		return SHOAL_ENOTOWNER;
+	shoal_queue_give_back_(q, m->number, returning);
+	shoal_queue_wake_(q, &q->control->items);
+	shoal_add64_(&q->row->nacked, 1);
+	return 0;
+}
+
+/* --------------------------------------------------------- Looking at it */
+
+/* The state of a queue, and counters since it was made. They change meanwhile, and need
+ * not agree with one another. */
+struct shoal_queue_stats {
+	struct shoal_stats members;
+	uint64_t slots, max_message; /* of the queue; bytes */
+	uint64_t free, claimed;      /* slots: unused; being filled */
+	uint64_t ready, taken;       /* and with a message: to be had; in a consumer's hand */
+	uint64_t sent, sent_bytes;   /* messages, and bytes of them */
+	uint64_t received;           /* deliveries of messages */
+	uint64_t acked, nacked;
+	uint64_t redelivered;                    /* deliveries that were not the message's first */
+	uint64_t full;                           /* times that there was no free slot for a message */
+	uint64_t high_water;                     /* most slots in use, as seen now and then */
+	uint64_t send_blocked, receive_blocked;  /* nanoseconds spent waiting: for room, and, asleep, for messages */
+	uint64_t wakes;                          /* times that somebody who slept was woken */
+	uint64_t lost_wakes;                     /* sleeps that ended by time although there was something to do */
+	uint64_t returned, freed;                /* taken back from the dead: messages, and slots they were filling */
+	uint64_t last_sent, last_received;       /* nanoseconds since 1970, of the last sample or sleep; 0: never */
+	uint32_t latency[SHOAL_LATENCY_BUCKETS]; /* sampled; class 4*i+j begins at (4+j) * 2^(i+3) ns */
+};
+
+/* shoal_queue_stats reads the state and the counters. Cost: a look at every slot. */
+static inline int shoal_queue_stats(struct shoal_queue *q, struct shoal_queue_stats *s)
+{
+	const struct shoal_format_queue_row *r;
+	uint64_t i, t, *kinds[4];
+	int err;
+
+	memset(s, 0, sizeof *s);
+	err = shoal_members_stats(&q->object.members, &s->members);
+	if (err == 0)
+		err = shoal_begin_(&q->object.members);
+	if (err < 0)
+		return err;
+	s->slots = q->count;
+	s->max_message = q->limit;
+	t = shoal_load64_(&q->control->high_water);
+	s->high_water = t < q->count ? t : q->count;
+	for (r = q->rows; r < q->rows + q->object.slots; r++) {
+		s->sent += shoal_load64_(&r->sent);
+		s->sent_bytes += shoal_load64_(&r->sent_bytes);
+		s->acked += shoal_load64_(&r->acked);
+		s->nacked += shoal_load64_(&r->nacked);
+		s->redelivered += shoal_load64_(&r->redelivered);
+		s->full += shoal_load64_(&r->full);
+		s->send_blocked += shoal_load64_(&r->send_blocked);
+		s->receive_blocked += shoal_load64_(&r->receive_blocked);
+		s->wakes += shoal_load64_(&r->wakes);
+		s->lost_wakes += shoal_load64_(&r->lost_wakes);
+		s->returned += shoal_load64_(&r->returned);
+		s->freed += shoal_load64_(&r->freed);
+		t = shoal_load64_(&r->last_sent);
+		s->last_sent = t > s->last_sent ? t : s->last_sent;
+		t = shoal_load64_(&r->last_received);
+		s->last_received = t > s->last_received ? t : s->last_received;
+	}
+	if (q->fixed != UINT64_MAX)
+		s->sent_bytes = s->sent * q->fixed;
+	kinds[SHOAL_QUEUE_FREE] = &s->free;
+	kinds[SHOAL_QUEUE_CLAIMED] = &s->claimed;
+	kinds[SHOAL_QUEUE_READY] = &s->ready;
+	kinds[SHOAL_QUEUE_TAKEN] = &s->taken;
+	for (i = 0; i < q->count; i++)
+		++*kinds[shoal_queue_kind_(shoal_load64_(&shoal_queue_slot_(q, i)->state))];
+	s->received = s->acked + s->nacked + s->returned + s->taken;
+	for (i = 0; i < SHOAL_LATENCY_BUCKETS; i++)
+		s->latency[i] = shoal_load32_(&q->control->latency.buckets[i]);
+	shoal_end_(&q->object.members);
+	return 0;
+}
+
+/* What a process has in hand. */
+struct shoal_queue_holding {
+	uint32_t pid; /* in its own pid namespace; 0: its slot has another member by now */
+	bool alive;   /* else it has died, and nobody has taken the slot back yet */
+	bool taken;   /* a consumer has a message; else a producer fills the slot, and the rest is zero */
+	uint64_t number;
+	uint32_t deliveries;
+	uint64_t since; /* nanoseconds since 1970, to within 16 messages of its process */
+};
+
+/* shoal_queue_holding says who has a slot in hand, of shoal_queue_slots: 1, or 0 if
+ * nobody has; -EINVAL if there is no such slot. Cost: a system call for 1. */
+static inline int shoal_queue_holding(struct shoal_queue *q, uint64_t slot, struct shoal_queue_holding *h)
+{
+	struct shoal_members *m = &q->object.members;
+	struct shoal_format_queue_slot *s;
+	uint64_t w, meta;
+	uint32_t i;
+	int err;
+
+	memset(h, 0, sizeof *h);
+	err = slot < q->count ? shoal_begin_(m) : -EINVAL;
+	if (err < 0)
+		return err;
+	s = shoal_queue_slot_(q, slot);
+	w = shoal_load64_(&s->state);
+	err = (w & 1) != 0;
+	if (err == 1 && shoal_current_(m, shoal_owner_of_(w)) == 1) {
+		i = (uint32_t)shoal_owner_slot_(shoal_owner_of_(w));
+		h->pid = shoal_load32_(&m->slots[i].pid);
+		h->alive = i == m->slot || shoal_byte_taken_(m->lock_fd, shoal_lock_at_(m, i));
+	}
+	if (shoal_queue_kind_(w) == SHOAL_QUEUE_TAKEN) {
+		meta = shoal_load64_(&s->meta);
+		h->taken = true;
+		h->number = shoal_load64_(&s->position);
+		h->deliveries = (uint32_t)(meta >> 32);
+		h->since = shoal_load64_(&s->stamp);
+	}
+	shoal_end_(m);
+	return err;
+}
+
+/* Says what is wrong with a slot, of which w and meta have been read. */
+static inline int shoal_queue_check_state_(struct shoal_queue *q, uint64_t i, uint64_t w, uint64_t meta)
+{
+	struct shoal_format_queue_slot *s = shoal_queue_slot_(q, i);
+	uint64_t at = shoal_load64_(&s->position), mask = q->count - 1, p = shoal_queue_at_(w), tail, head;
+	const uint64_t known = SHOAL_QUEUE_KIND, other = 0xff;
+	int current;
+
+	tail = shoal_load64_(&q->control->tail);
+	if (shoal_queue_kind_(w) == SHOAL_QUEUE_FREE) {
+		/* Tail is raised before a position stands in its slot. */
+		if (w != 0 && ((w & other & ~known) != 0 || ((p - 1) & mask) != i || p > tail))
+			return shoal_queue_corrupt_(q, i, "state %#llx is that of no free slot", (unsigned long long)w);
+		return 0;
+	}
+	if (shoal_queue_kind_(w) == SHOAL_QUEUE_READY) {
+		if ((w & other & ~(known | SHOAL_QUEUE_MARKED | SHOAL_QUEUE_STAMPED)) != 0 || (p & mask) != i ||
+		    p != at || p >= tail)
+			return shoal_queue_corrupt_(q, i, "state %#llx is that of no message, with position %llu",
+			                            (unsigned long long)w, (unsigned long long)at);
+		if (!shoal_queue_fits_(q, meta))
+			return shoal_queue_misfit_(q, p, meta);
+		head = shoal_load64_(&q->control->head);
+		if ((w & SHOAL_QUEUE_MARKED) == 0 && p < head)
+			return shoal_queue_corrupt_(q, i,
+			                            "message %llu stands unmarked behind the head, which is at %llu",
+			                            (unsigned long long)p, (unsigned long long)head);
+		if ((w & SHOAL_QUEUE_MARKED) != 0 &&
+		    (!shoal_queue_marked_(q, i) || (shoal_load64_(&q->control->returned) & 1) == 0))
+			return shoal_queue_corrupt_(q, i,
+			                            "message %llu, which has been returned, is not found by its mark",
+			                            (unsigned long long)p);
+		return 0;
+	}
+	current = (w & 0xffff & ~(known | SHOAL_QUEUE_PASSED)) != 0
+	                ? SHOAL_ECORRUPT
+	                : shoal_current_(&q->object.members, shoal_owner_of_(w));
+	if (current < 0)
+		return shoal_queue_corrupt_(q, i, "state %#llx names no owner", (unsigned long long)w);
+	if (current == 0)
+		return shoal_queue_corrupt_(
+			q, i, "state %#llx is that of somebody who has gone, and nobody has taken it back",
+			(unsigned long long)w);
+	if (shoal_queue_kind_(w) == SHOAL_QUEUE_TAKEN && ((at & mask) != i || at >= tail))
+		return shoal_queue_corrupt_(q, i, "message of position %llu is taken", (unsigned long long)at);
+	return 0;
+}
+
+/* Looks at a slot until it has stood still meanwhile, or nothing is wrong. One that
+ * always changes is at work. */
+static inline int shoal_queue_check_slot_(struct shoal_queue *q, uint64_t i)
+{
+	struct shoal_format_queue_slot *s = shoal_queue_slot_(q, i);
+	uint64_t w, meta;
+	int round, err;
+
+	for (round = 0; round < 100; round++) {
+		w = shoal_load64_(&s->state);
+		meta = shoal_load64_(&s->meta);
+		err = shoal_queue_check_state_(q, i, w, meta);
+		if (err == 0 || (shoal_load64_(&s->state) == w && shoal_load64_(&s->meta) == meta))
+			return err;
+	}
+	return 0;
+}
+
+static inline int shoal_queue_check_(struct shoal_queue *q)
+{
+	uint64_t head = shoal_load64_(&q->control->head), tail = shoal_load64_(&q->control->tail), i;
+	int err = 0;
+
+	if (head > tail)
+		err = shoal_queue_impossible_(q, 2 * SHOAL_LINE, "behind the tail", head, tail);
+	for (i = 0; err == 0 && i < q->count; i++)
+		err = shoal_queue_check_slot_(q, i);
+	return err;
+}
+
+/* shoal_queue_check returns SHOAL_ECORRUPT for what no sequence of operations and deaths
+ * leads to; shoal_queue_why says what it has found first. It changes nothing, and may be
+ * called while the queue is in use. Cost: a look at every slot. */
+static inline int shoal_queue_check(struct shoal_queue *q)
+{
+	int err = shoal_begin_(&q->object.members);
+
+	if (err < 0)
+		return err;
+	err = shoal_queue_check_(q);
+	shoal_end_(&q->object.members);
+	return err;
+}
+
+/* The state of a free slot that nothing is known of: for the first of its positions that
+ * is not below the tail, so that none comes twice. */
+static inline uint64_t shoal_queue_free_again_(struct shoal_queue *q, uint64_t i)
+{
+	uint64_t tail = shoal_load64_(&q->control->tail), position = tail + ((i - tail) & (q->count - 1));
+
+	shoal_release64_(&shoal_queue_slot_(q, i)->position, position - q->count);
+	return shoal_queue_free_(position - q->count + 1);
+}
+
+/* Makes good what is wrong with a slot: 1 if something was. Nobody else does. */
+static inline int shoal_queue_mend_(struct shoal_queue *q, uint64_t i)
+{
+	struct shoal_format_queue_slot *s = shoal_queue_slot_(q, i);
+	uint64_t w = shoal_load64_(&s->state), ours = q->self | SHOAL_QUEUE_CLAIMED, position, again;
+
+	switch (shoal_queue_kind_(w)) {
+	case SHOAL_QUEUE_FREE:
+		/* A mark belongs to who has the slot: take it first. */
+		if ((!shoal_queue_marked_(q, i) && shoal_queue_check_slot_(q, i) == 0) ||
+		    !shoal_cas64_(&s->state, w, ours))
+			return 0;
+		shoal_queue_unmark_(q, i);
+		again = shoal_queue_free_again_(q, i);
+		if (!shoal_cas64_(&s->state, ours, again))
+			shoal_cas64_(&s->state, ours | SHOAL_QUEUE_PASSED, again);
+		shoal_queue_freed_(q);
+		return 1;
+	case SHOAL_QUEUE_READY:
+		ours = q->self | SHOAL_QUEUE_TAKEN;
+		if (shoal_queue_check_slot_(q, i) == 0 || !shoal_cas64_(&s->state, w, ours))
+			return 0; /* sound, or not any more what it was */
+		position = shoal_load64_(&s->position);
+		if (shoal_queue_fits_(q, shoal_load64_(&s->meta)) && (position & (q->count - 1)) == i &&
+		    position < shoal_load64_(&q->control->tail)) {
+			shoal_queue_give_back_(q, position, ours);
+		} else {
+			shoal_queue_unmark_(q, i);
+			shoal_cas64_(&s->state, ours, shoal_queue_free_again_(q, i));
+			shoal_queue_freed_(q);
+		}
+		shoal_add64_(&q->row->returned, 1);
+		return 1;
+	}
+	if ((w & 0xff00) == 0 && shoal_current_(&q->object.members, shoal_owner_of_(w)) == 1)
+		return 0;
+	shoal_queue_take_back_(q, i, w, q->row);
+	return 1;
+}
+
+static inline uint64_t shoal_queue_taken_back_(const struct shoal_queue *q)
+{
+	const struct shoal_format_queue_row *r;
+	uint64_t n = 0;
+
+	for (r = q->rows; r < q->rows + q->object.slots; r++)
+		n += shoal_load64_(&r->returned) + shoal_load64_(&r->freed);
+	return n;
+}
+
+/* shoal_queue_repair takes back what the dead have left, which nobody need wait for: who
+ * waits, and who finds the queue empty or full, does the same. It also makes good what
+ * shoal_queue_check finds in the slots, as after a fault of memory or of a program: a
+ * message that nobody would find is returned, and one that cannot be right is dropped.
+ * It returns how many slots it has changed, or what shoal_queue_check says then. */
+static inline int shoal_queue_repair(struct shoal_queue *q)
+{
+	struct shoal_members *m = &q->object.members;
+	uint64_t before, i;
+	int err = shoal_begin_(m), n = 0;
+
+	if (err < 0)
+		return err;
+	before = shoal_queue_taken_back_(q);
+	shoal_settle_all_(m);
+	n = (int)(shoal_queue_taken_back_(q) - before);
+	err = shoal_exclusive_enter_(m);
+	if (err == 0) {
+		for (i = 0; i < q->count; i++)
+			n += shoal_queue_mend_(q, i);
+		shoal_exclusive_leave_(m);
+	}
+	shoal_notify_all_(&q->control->items);
+	shoal_notify_all_(&q->control->space);
+	if (err == 0)
+		err = shoal_queue_check_(q);
+	shoal_end_(m);
+	return err < 0 ? err : n;
+}
+
+/* Gives back all that this process has. Nobody else in it is at work. */
+static inline void shoal_queue_give_up_(struct shoal_queue *q)
+{
+	struct shoal_format_queue_slot *s;
+	uint64_t i, w, position;
+
+	for (i = 0; i < q->count; i++) {
+		s = shoal_queue_slot_(q, i);
+		while (shoal_queue_owned_(w = shoal_load64_(&s->state), q->self) &&
+		       shoal_queue_kind_(w) == SHOAL_QUEUE_CLAIMED)
+			if (shoal_cas64_(&s->state, w, shoal_queue_free_(shoal_load64_(&s->position) + 1)))
+				shoal_queue_reopen_(q); /* else a consumer has passed it */
+		position = shoal_load64_(&s->position);
+		/* What is damaged is left over, and taken back as from the dead. */
+		if (shoal_queue_owned_(w, q->self) && (position & (q->count - 1)) == i) {
+			shoal_add64_(&q->row->nacked, 1);
+			shoal_queue_give_back_(q, position, w);
+		}
+	}
+}
+
+/* shoal_queue_close ends the use of the queue in this process: see shoal_close. Threads
+ * that wait return SHOAL_ECLOSED first. Messages that have been received and not
+ * acknowledged go back to the others, and open loans are cancelled: neither must be
+ * touched any more. The queue stays, with all that is in it. */
+static inline void shoal_queue_close(struct shoal_queue *q)
+{
+	struct shoal_members *m = &q->object.members;
+
+	if (shoal_here_(m)) {
+		/* Pairs with the looks of who waits, who has counted itself as busy before. */
+		__atomic_store_n(&q->closing, 1, __ATOMIC_SEQ_CST);
+		while (__atomic_load_n(&m->busy, __ATOMIC_SEQ_CST) > 0) {
+			shoal_wake_all_(&m->head->changes);
+			shoal_nap_(100000);
+		}
+		shoal_queue_give_up_(q);
+		/* Wake-ups that were meant for us are for the others. */
+		shoal_notify_all_(&q->control->items);
+		shoal_notify_all_(&q->control->space);
+	}
+	shoal_close(&q->object);
 }
 
 /* ================================================================ Topic ==

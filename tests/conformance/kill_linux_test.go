@@ -74,11 +74,12 @@ type crew struct {
 	work      string // and then, with its number
 	processes []*rerun.Process
 	ledger    []mem.Uint64
+	bytes     []byte // all of it
 }
 
 func hire(t *testing.T, n int, open, work string) *crew {
 	t.Helper()
-	seg, err := shm.Create("/ledger", 4096, nil)
+	seg, err := shm.Create("/ledger", 4096+numbers/2, nil)
 	must(t, err)
 	t.Cleanup(func() {
 		seg.Close()
@@ -86,7 +87,7 @@ func hire(t *testing.T, n int, open, work string) *crew {
 	})
 	ledger, err := mem.Array[mem.Uint64](seg.Bytes(), 0, n)
 	must(t, err)
-	c := &crew{t: t, languages: languages(t), open: open, work: work, processes: make([]*rerun.Process, n), ledger: ledger}
+	c := &crew{t: t, languages: languages(t), open: open, work: work, processes: make([]*rerun.Process, n), ledger: ledger, bytes: seg.Bytes()}
 	for i := range c.processes {
 		c.employ(i)
 	}

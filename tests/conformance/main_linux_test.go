@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/seed-247006a4/shoal/internal/isolate"
@@ -33,7 +34,7 @@ var table = []struct {
 	command func(t *testing.T) []string
 }{
 	{"go", nil},
-	{"c", func(t *testing.T) []string { return []string{compile(t, "cc", "role", strict...)} }},
+	{"c", roleInC},
 }
 
 // language is one that the cases are performed in. Subtests that are for a pair of them have a part "one,other" in
@@ -63,6 +64,23 @@ func (l language) start(t testing.TB) *rerun.Process {
 		return rerun.Start(t, "conform")
 	}
 	return rerun.StartCommand(t, &exec.Cmd{Path: l.command[0], Args: l.command, Stderr: os.Stderr})
+}
+
+// roleInC compiles testdata/role.c, once for all tests.
+func roleInC(t *testing.T) []string {
+	compiled.once.Do(func() {
+		b, err := os.ReadFile(compile(t, "cc", "role", strict...))
+		must(t, err)
+		compiled.program = b
+	})
+	program := filepath.Join(t.TempDir(), "role")
+	must(t, os.WriteFile(program, compiled.program, 0o700))
+	return []string{program}
+}
+
+var compiled struct {
+	once    sync.Once
+	program []byte
 }
 
 // strict are the flags under which the header must be clean.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -20,6 +21,7 @@ import (
 	"github.com/seed-247006a4/shoal/internal/object"
 	"github.com/seed-247006a4/shoal/internal/rerun"
 	"github.com/seed-247006a4/shoal/pshared"
+	"github.com/seed-247006a4/shoal/queue"
 	"github.com/seed-247006a4/shoal/ring"
 	"github.com/seed-247006a4/shoal/schema"
 	"github.com/seed-247006a4/shoal/shm"
@@ -44,6 +46,11 @@ type role struct {
 	why       error // of the last ring that was not opened
 	writer    *ring.Writer[[]byte]
 	reader    *ring.Reader[[]byte]
+	queue     *queue.Queue[[]byte]
+	held      []queue.Message[[]byte]
+	last      queue.Message[[]byte] // that was held
+	lent      []queue.Loan[[]byte]
+	loan      queue.Loan[[]byte] // that was open
 	topics
 	segment *shm.Segment
 	members *pshared.Members
@@ -76,6 +83,7 @@ func wordFor(err error) string {
 		{syscall.EOVERFLOW, "overflow"},
 		{ring.ErrBusy, "busy"},
 		{ring.ErrTooLarge, "toolarge"},
+		{queue.ErrNotHeld, "notowner"},
 		{topic.ErrFull, "busy"},
 		{topic.ErrMissed, "missed"},
 		{topic.ErrDropped, "dropped"},
@@ -133,6 +141,8 @@ func (r *role) perform(args []string) string {
 		return r.doSemaphore(args)
 	case "ring":
 		return r.doRing(args)
+	case "queue":
+		return r.doQueue(args)
 	case "topic":
 		return r.doTopic(args)
 	}
@@ -512,6 +522,278 @@ func (r *role) doRing(args []string) string {
 		return "no verb " + args[1]
 	}
 	return wordFor(err)
+}
+
+func (r *role) doQueue(args []string) string {
+	number := func(i int) uint64 {
+		if args[i] == "" {
+			return 0
+		}
+		return uint64(offset(args[i]))
+	}
+	var err error
+	switch args[1] {
+	case "open":
+		r.queue, err = queue.OpenOrCreate[[]byte](args[2], &queue.Options{Slots: int(number(3)), MaxMessage: int(number(4))})
+	case "type":
+		typ, err := schema.Parse(fmt.Sprintf("shoal schema 1\n[%s]uint8\n", args[3]))
+		rerun.Check(err)
+		r.queue, err = queue.OpenOrCreate[[]byte](args[2], &queue.Options{Slots: 4, Type: typ})
+		return wordFor(err)
+	case "send":
+		return within([]string{"", "", args[4]}, func(ctx context.Context) error {
+			return r.queue.Send(ctx, filled(number(2), int(number(3))))
+		})
+	case "try":
+		return tried(r.queue.TrySend(filled(number(2), int(number(3)))))
+	case "batch":
+		var messages [][]byte
+		for i := range number(3) {
+			messages = append(messages, filled(number(2)+i, 16))
+		}
+		_, err = r.queue.SendBatch(context.Background(), messages)
+	case "lend":
+		var l queue.Loan[[]byte]
+		if l, err = r.queue.LoanBytes(context.Background(), int(number(3))); err == nil {
+			fill(*l.Value, number(2))
+			r.lent = append(r.lent, l)
+		}
+	case "commit", "cancel":
+		if len(r.lent) > 0 {
+			r.loan = r.lent[0]
+		}
+		l := r.loan
+		switch {
+		case args[1] == "cancel":
+			err = l.Cancel()
+		case args[2] != "":
+			*l.Value = (*l.Value)[:number(2)]
+			fallthrough
+		default:
+			err = l.Commit()
+		}
+		if err == nil && len(r.lent) > 0 {
+			r.lent = r.lent[1:]
+		}
+	case "receive":
+		var m queue.Message[[]byte]
+		word := within(args, func(ctx context.Context) (err error) {
+			m, err = r.queue.Receive(ctx)
+			return err
+		})
+		if word != "ok" {
+			return word
+		}
+		return r.hold(m)
+	case "tryreceive":
+		m, ok, err := r.queue.TryReceive()
+		if !ok || err != nil {
+			return tried(ok, err)
+		}
+		return r.hold(m)
+	case "some":
+		ms := make([]queue.Message[[]byte], number(2))
+		n, err := r.queue.ReceiveBatch(context.Background(), ms)
+		if err != nil {
+			return wordFor(err)
+		}
+		r.held = append(r.held, ms[:n]...)
+		return fmt.Sprint(n)
+	case "ack":
+		err = r.letGo(args[2]).Ack()
+	case "nack":
+		err = r.letGo(args[2]).Nack()
+	case "ackall":
+		_, err = r.queue.AckBatch(r.held)
+		r.held = nil
+	case "use", "back", "hold":
+		m, err := r.queue.Receive(context.Background())
+		switch {
+		case err != nil:
+		case args[1] == "use":
+			err = m.Ack()
+		case args[1] == "back":
+			err = m.Nack()
+		default:
+			r.held = append(r.held, m)
+		}
+		return wordFor(err)
+	case "count":
+		for n := 0; ; n++ {
+			m, ok, err := r.queue.TryReceive()
+			if ok && err == nil {
+				err = m.Ack()
+			}
+			if err != nil {
+				return wordFor(err)
+			}
+			if !ok {
+				return fmt.Sprint(n)
+			}
+		}
+	case "drain":
+		for i := range number(3) {
+			m, err := r.queue.Receive(context.Background())
+			if err != nil {
+				return wordFor(err)
+			}
+			if got := binary.LittleEndian.Uint64(*m.Value); got != number(2)+i {
+				return "corrupt"
+			}
+			if err := m.Ack(); err != nil {
+				return wordFor(err)
+			}
+		}
+	case "stream":
+		for i := range int(number(3)) {
+			if err = r.queue.Send(context.Background(), filled(number(2)+uint64(i), 8+i%100)); err != nil {
+				break
+			}
+		}
+	case "work":
+		err = r.labour(newBook(r.segment.Bytes()), int(number(2)))
+	case "check":
+		err = r.queue.Check()
+	case "repair":
+		err = r.queue.Repair()
+	case "stats":
+		s := r.queue.Stats()
+		return fmt.Sprintf("sent %d received %d acked %d nacked %d redelivered %d returned %d freed %d",
+			s.Sent, s.Received, s.Acked, s.Nacked, s.Redelivered, s.Returned, s.Freed)
+	case "slots":
+		s := r.queue.Stats()
+		return fmt.Sprintf("free %d claimed %d ready %d taken %d", s.Free, s.Claimed, s.Ready, s.Taken)
+	case "free":
+		return fmt.Sprint(r.queue.Stats().Free)
+	case "holdings":
+		alive, dead := 0, 0
+		for _, h := range r.queue.Stats().Holdings {
+			if h.Alive {
+				alive++
+			} else {
+				dead++
+			}
+		}
+		return fmt.Sprint(alive, " ", dead)
+	case "close":
+		err = r.queue.Close()
+		r.held, r.lent = nil, nil
+	default:
+		return "no verb " + args[1]
+	}
+	return wordFor(err)
+}
+
+// hold keeps a message that has been received, and says what it is.
+func (r *role) hold(m queue.Message[[]byte]) string {
+	r.held = append(r.held, m)
+	return fmt.Sprint(recordOf(*m.Value, true, nil), " ", m.Deliveries)
+}
+
+// letGo returns the first message that is held, or that of a number. It is not held any more then, but may be tried again.
+func (r *role) letGo(number string) queue.Message[[]byte] {
+	for i, m := range r.held {
+		var b [8]byte
+		copy(b[:], *m.Value)
+		if number == "" || binary.LittleEndian.Uint64(b[:]) == uint64(offset(number)) {
+			r.last = m
+			r.held = slices.Delete(r.held, i, i+1)
+			break
+		}
+	}
+	return r.last
+}
+
+// book is the ledger of a kill test: a word for each worker, and behind 4096 bytes which messages of each have been
+// consumed.
+type book struct {
+	words []mem.Uint64
+	seen  []mem.Uint64
+}
+
+// numbers is how many each of the first four workers has.
+const numbers = 1 << 23
+
+func newBook(ledger []byte) (b book) {
+	var err error
+	b.words, err = mem.Array[mem.Uint64](ledger, 0, 512)
+	rerun.Check(err)
+	b.seen, err = mem.Array[mem.Uint64](ledger, 4096, 4*numbers/64)
+	rerun.Check(err)
+	return b
+}
+
+func (b book) place(worker int, number uint64) (w *mem.Uint64, bit uint64) {
+	return &b.seen[(uint64(worker)*numbers+number)/64], 1 << (number % 64)
+}
+
+func (b book) enter(worker int, number uint64) {
+	w, bit := b.place(worker, number)
+	for v := w.Load(); v&bit == 0 && !w.CompareAndSwap(v, v|bit); v = w.Load() {
+	}
+}
+
+// labour works as its namesake in role.c does.
+func (r *role) labour(b book, worker int) error {
+	ctx := context.Background()
+	number := b.words[worker].Load() + 1
+	message := func(number uint64, n int) []byte {
+		p := filled(number, n)
+		p[8] = byte(worker)
+		return p
+	}
+	for worker < 4 && number+4 < numbers {
+		n, err := 1, error(nil)
+		switch number % 3 {
+		case 0:
+			n, err = r.queue.SendBatch(ctx, [][]byte{message(number, 64), message(number+1, 64), message(number+2, 64), message(number+3, 64)})
+		case 1:
+			err = r.queue.Send(ctx, message(number, 64))
+		case 2:
+			var l queue.Loan[[]byte]
+			n := 16 + int(number%200)
+			if l, err = r.queue.LoanBytes(ctx, n); err == nil {
+				copy(*l.Value, message(number, n))
+				err = l.Commit()
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if number/256 != (number+uint64(n))/256 {
+			time.Sleep(time.Millisecond) // so that the numbers last, and the queue is empty now and then
+		}
+		number += uint64(n)
+		b.words[worker].Store(number - 1)
+	}
+	ms := make([]queue.Message[[]byte], 4)
+	for worker >= 4 {
+		n, err := r.queue.ReceiveBatch(ctx, ms[:1+number%4])
+		if err != nil {
+			return err
+		}
+		for _, m := range ms[:n] {
+			p := *m.Value
+			of := binary.LittleEndian.Uint64(p)
+			for _, c := range p[9:] {
+				if c != byte(of) {
+					return errTorn
+				}
+			}
+			if number%64 == 0 {
+				err = m.Nack()
+			} else {
+				b.enter(int(p[8]), of)
+				b.words[worker].Add(1)
+				err = m.Ack()
+			}
+			if err != nil {
+				return err
+			}
+			number++
+		}
+	}
+	return nil
 }
 
 // mapped keeps the segments of dataOf from being closed.

@@ -31,9 +31,11 @@ type fatal struct {
 	// so. Without turns each of them is right.
 	turns []int
 
-	dead   []string // said before to a process that is then killed
-	frees  []string // said to another one, who answers ok, to end waits where the victim has not
-	rescue []string // said to a further process when the victim is dead, to end what the survivor waits for
+	dead    []string // said before to a process that is then killed
+	frees   []string // said to another one, who answers ok, to end waits where the victim has not
+	rescue  []string // said to a further process when the victim is dead, to end what the survivor waits for
+	deadNow []string // likewise, but when the victim has been told
+	relief  []string // said to another process if the victim has left nothing that the survivor could have
 }
 
 // The survivor's last words, where there is a mutex: it works, whatever has happened.
@@ -267,12 +269,16 @@ func (f fatal) run(t *testing.T, c, survivor language, store int) (lived bool) {
 	defer victim.Kill()
 	defer peer.Kill()
 	say(peer, "ok", f.peer...)
-	if f.dead != nil {
-		dead := c.start(t)
-		say(dead, "ok", f.dead...)
-		dead.Kill()
+	die := func(said []string) {
+		if said != nil {
+			dead := c.start(t)
+			say(dead, "ok", said...)
+			dead.Kill()
+		}
 	}
+	die(f.dead)
 	say(victim, "ok", f.victim...)
+	die(f.deadNow)
 	if f.waits != "" {
 		peer.Say(f.waits)
 		asleep(t, f.sleeps)
@@ -281,7 +287,7 @@ func (f fatal) run(t *testing.T, c, survivor language, store int) (lived bool) {
 	victim.Expect("ok")
 	victim.Say(f.op)
 	answer, lived := <-victim.Lines()
-	if lived && answer != "ok" && answer != "1" && f.dead == nil {
+	if lived && answer != "ok" && answer != "1" && f.dead == nil && f.deadNow == nil {
 		t.Fatalf("%s: %s", f.op, answer)
 	}
 	victim.Kill() // with what it still holds
@@ -289,6 +295,9 @@ func (f fatal) run(t *testing.T, c, survivor language, store int) (lived bool) {
 		rescuer := c.start(t)
 		defer rescuer.Kill()
 		say(rescuer, "ok", f.rescue...)
+	}
+	if f.relief != nil && !lived {
+		f.relieve(t, survivor)
 	}
 	switch {
 	case f.waits == "":
@@ -299,7 +308,7 @@ func (f fatal) run(t *testing.T, c, survivor language, store int) (lived bool) {
 			defer other.Kill()
 		}
 		f.expect(t, peer, f.waits, f.wakes, store)
-	case lived || f.rescue != nil || f.victimHolds() || f.told():
+	case lived || f.rescue != nil || f.relief != nil || f.victimHolds() || f.told():
 		f.expect(t, peer, f.waits, "ok|ownerdied", store)
 	default:
 		t.Fatalf("nobody ends %s", f.waits)
@@ -314,7 +323,7 @@ func (f fatal) run(t *testing.T, c, survivor language, store int) (lived bool) {
 // victimHolds: what the survivor waits for falls to it when the victim dies.
 func (f fatal) victimHolds() bool {
 	return slices.ContainsFunc(f.victim, func(s string) bool {
-		return s == "mutex lock" || s == "semaphore acquire" || s == "topic subscribe now"
+		return s == "mutex lock" || s == "semaphore acquire" || s == "topic subscribe now" || s == "queue hold"
 	})
 }
 

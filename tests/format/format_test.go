@@ -18,6 +18,7 @@ import (
 
 	"github.com/seed-247006a4/shoal/internal/layout"
 	"github.com/seed-247006a4/shoal/pshared"
+	"github.com/seed-247006a4/shoal/queue"
 	"github.com/seed-247006a4/shoal/ring"
 	"github.com/seed-247006a4/shoal/schema"
 	"github.com/seed-247006a4/shoal/topic"
@@ -51,6 +52,10 @@ var structs = map[string]reflect.Type{
 	"ring":       reflect.TypeFor[layout.Ring](),
 	"topic":      reflect.TypeFor[layout.Topic](),
 	"subscriber": reflect.TypeFor[layout.Subscriber](),
+
+	"queue":      reflect.TypeFor[layout.Queue](),
+	"queue_row":  reflect.TypeFor[layout.QueueRow](),
+	"queue_slot": reflect.TypeFor[layout.QueueSlot](),
 }
 
 // constants are those that Go has under a name that can be reached, beside the kinds.
@@ -99,10 +104,25 @@ var constants = map[string]uint64{
 	"TOPIC_SUBSCRIBERS_DEFAULT": topic.DefaultSubscribers,
 	"TOPIC_LANE_SIZE_DEFAULT":   topic.DefaultLaneSize,
 	"TOPIC_NAME_MAX":            topic.MaxName,
+	"QUEUE_FREE":                layout.QueueFree,
+	"QUEUE_CLAIMED":             layout.QueueClaimed,
+	"QUEUE_READY":               layout.QueueReady,
+	"QUEUE_TAKEN":               layout.QueueTaken,
+	"QUEUE_KIND":                layout.QueueKind,
+	"QUEUE_MARKED":              layout.QueueMarked,
+	"QUEUE_STAMPED":             layout.QueueStamped,
+	"QUEUE_PASSED":              layout.QueuePassed,
+	"QUEUE_RETURNING":           layout.QueueReturning,
+	"QUEUE_POSITION":            layout.QueuePosition,
+	"QUEUE_SLOTS_MAX":           queue.MaxSlots,
+	"QUEUE_SLOTS_DEFAULT":       queue.DefaultSlots,
+	"QUEUE_MESSAGE_MAX":         queue.MaxMaxMessage,
+	"QUEUE_MESSAGE_DEFAULT":     queue.DefaultMaxMessage,
 }
 
 // elsewhere are the constants that Go keeps to itself; C and the document have them, and tests/conformance tries them.
-var elsewhere = []string{"NAME_MAX", "EVENT_SLEEPS", "EVENT_SET", "EVENT_NEXT", "SEMAPHORE_SLEEPS"}
+var elsewhere = []string{"NAME_MAX", "EVENT_SLEEPS", "EVENT_SET", "EVENT_NEXT", "SEMAPHORE_SLEEPS",
+	"QUEUE_FULL_LOOKING", "QUEUE_FULL_ALL"}
 
 // inGo is what internal/layout says.
 func inGo() description {
@@ -179,7 +199,7 @@ func number(t *testing.T, s string) int {
 }
 
 var (
-	section  = regexp.MustCompile("^### `([a-z]+)`$")
+	section  = regexp.MustCompile("^### `([a-z_]+)`$")
 	fieldRow = regexp.MustCompile(`^\| (\d+) \| (\d+) \| ([a-z_]+) \|`)
 	constRow = regexp.MustCompile(`^\| ([A-Z_]+) \| (0x[0-9a-f]+|\d+) \|`)
 )
@@ -257,8 +277,9 @@ func TestComputed(t *testing.T) {
 	_, got := inC(t)
 	want := fmt.Sprintf("topic places %d rows %d cursors %d data %d\n", layout.PlacesAt(3), layout.SubscribersAt(3, 17),
 		layout.CursorsAt(3, 17), layout.DataAt(3, 17))
-	want += fmt.Sprintf("table %d slot %d owner %#x claim %#x\n", layout.MembersFootprint(48), layout.SlotOffset(48, 3),
-		uint64(layout.MakeOwner(3, 17)), layout.SlotClaim(17, layout.SlotActive))
+	want += fmt.Sprintf("table %d slot %d owner %#x claim %#x marks %d slots %d\n", layout.MembersFootprint(48),
+		layout.SlotOffset(48, 3), uint64(layout.MakeOwner(3, 17)), layout.SlotClaim(17, layout.SlotActive),
+		layout.QueueMarksOffset(5), layout.QueueSlotsOffset(5, 2048))
 	if got != want {
 		t.Errorf("C: %s\nGo: %s", got, want)
 	}

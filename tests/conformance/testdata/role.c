@@ -28,6 +28,7 @@ static struct shoal_segment segment;
 static struct shoal_members members;
 static struct shoal object;
 static struct shoal_ring ring;
+static struct shoal_queue queue;
 static struct shoal_topic topic;
 static struct shoal_topic_publisher publisher;
 static struct shoal_topic_subscriber subscriber;
@@ -877,6 +878,246 @@ static void do_topic(const char *verb, const char *name, const char *how, const 
 		printf("no verb %s\n", verb);
 }
 
+/* What this process has in hand of the queue: the first ones first. */
+static struct shoal_queue_message held[64];
+static struct shoal_queue_loan lent[64], last_lent;
+static size_t holds, lends;
+
+static void answer_message(const struct shoal_queue_message *m)
+{
+	uint64_t number = 0;
+	const unsigned char *p = (const unsigned char *)m->data;
+	size_t i;
+
+	memcpy(&number, p, m->size < 8 ? m->size : 8);
+	for (i = 8; i < m->size; i++)
+		if (p[i] != (number & 0xff)) {
+			printf("torn\n");
+			return;
+		}
+	printf("%" PRIu64 " %zu %" PRIu32 "\n", number, m->size, m->deliveries);
+}
+
+/* In the ledger of a kill test: which messages of each worker have been consumed. */
+#define NUMBERS (UINT64_C(1) << 23)
+
+static bool enter_message(uint64_t *ledger, uint64_t worker, uint64_t number)
+{
+	uint64_t *word = ledger + 512 + (worker * NUMBERS + number) / 64, bit = UINT64_C(1) << number % 64;
+
+	return (__atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST) & bit) == 0;
+}
+
+/* The first four workers send, each its own numbers from 1, by each way that there is;
+ * the others consume. All acknowledge in a word of their own. */
+static void labour(uint64_t *ledger, unsigned worker)
+{
+	unsigned char message[256];
+	struct shoal_queue_message ms[4];
+	struct shoal_queue_loan l;
+	uint64_t number = ledger[worker] + 1, of;
+	size_t n, done, i;
+	int err = 0;
+
+	while (err == 0 && worker < 4 && number + 4 < NUMBERS) {
+		n = 16 + number % 200;
+		for (i = 0; i < 4; i++) {
+			memset(message + i * 64, (int)((number + i) & 0xff), 64);
+			of = number + i;
+			memcpy(message + i * 64, &of, 8);
+			message[i * 64 + 8] = (unsigned char)worker;
+		}
+		done = 1;
+		if (number % 3 == 0)
+			err = shoal_queue_send_batch(&queue, message, 64, 4, &done, -1);
+		else if (number % 3 == 1)
+			err = shoal_queue_send(&queue, message, 64);
+		else if ((err = shoal_queue_reserve(&queue, &l, n, -1)) == 0) {
+			memset(l.data, (int)(number & 0xff), n);
+			memcpy(l.data, message, 9);
+			err = shoal_queue_commit(&queue, &l, n);
+		}
+		if (number / 256 != (number + done) / 256)
+			shoal_nap_(1000000); /* so that the numbers last, and the queue is empty now and then */
+		number += done;
+		__atomic_store_n(&ledger[worker], number - 1, __ATOMIC_SEQ_CST);
+	}
+	while (err == 0 && worker >= 4) {
+		err = shoal_queue_receive_batch(&queue, ms, 1 + number % 4, &done, -1);
+		for (i = 0; err == 0 && i < done; i++, number++) {
+			const unsigned char *p = (const unsigned char *)ms[i].data;
+
+			memcpy(&of, p, 8);
+			for (n = 9; n < ms[i].size; n++)
+				if (p[n] != (of & 0xff))
+					err = SHOAL_ECORRUPT;
+			if (err == 0 && number % 64 == 0)
+				err = shoal_queue_nack(&queue, &ms[i]);
+			else if (err == 0) {
+				enter_message(ledger, p[8], of);
+				__atomic_fetch_add(&ledger[worker], 1, __ATOMIC_SEQ_CST);
+				err = shoal_queue_ack(&queue, &ms[i]);
+			}
+		}
+	}
+	if (err == SHOAL_ECORRUPT)
+		printf("corrupt: %s\n", shoal_queue_why(&queue));
+	else
+		answer(err);
+}
+
+/* The first that is held, or of that number; it is not held any more then, but may be
+ * tried again. */
+static struct shoal_queue_message *let_go(const char *number)
+{
+	static struct shoal_queue_message last;
+	uint64_t want = strtoull(number, NULL, 0), is = 0;
+	size_t i;
+
+	for (i = 0; i < holds; i++) {
+		memcpy(&is, held[i].data, held[i].size < 8 ? held[i].size : 8);
+		if (number[0] != 0 && is != want)
+			continue;
+		last = held[i];
+		memmove(&held[i], &held[i + 1], (--holds - i) * sizeof held[0]);
+		break;
+	}
+	return &last;
+}
+
+/* queue open NAME SLOTS [LONGEST], queue send NUMBER LENGTH [TIMEOUT], and so on. */
+static void do_queue(const char *verb, const char *name, const char *how, const char *value)
+{
+	static unsigned char record[1 << 16];
+	struct shoal_queue_options options = {0, 0, 0600, NULL, 0, NULL};
+	struct shoal_queue_stats s;
+	struct shoal_queue_holding h;
+	struct shoal_queue_message m;
+	uint64_t number = strtoull(name, NULL, 0), i;
+	size_t n = (size_t)strtoull(how, NULL, 0), done;
+	int64_t timeout = -1;
+	int err = 0;
+
+	if (strcmp(verb, "open") == 0) {
+		options.slots = (uint32_t)n;
+		options.max_message = (uint32_t)strtoul(value, NULL, 0);
+		err = shoal_queue_open_or_create(&queue, name, &options);
+		answer(err > 0 ? 0 : err);
+	} else if (strcmp(verb, "type") == 0) { /* of so many bytes */
+		snprintf((char *)record, sizeof record, "shoal schema 1\n[%s]uint8\n", how);
+		options.slots = 4;
+		options.schema = (const char *)record;
+		err = shoal_queue_open_or_create(&queue, name, &options);
+		answer(err > 0 ? 0 : err);
+	} else if (strcmp(verb, "send") == 0) {
+		fill_record(record, number, n);
+		answer(shoal_queue_send_for(&queue, record, n, value[0] == 0 ? -1 : strtoll(value, NULL, 0)));
+	} else if (strcmp(verb, "try") == 0) {
+		fill_record(record, number, n);
+		answer(shoal_queue_trysend(&queue, record, n));
+	} else if (strcmp(verb, "batch") == 0) { /* so many from that number */
+		for (i = 0; i < n; i++)
+			fill_record(record + 16 * i, number + i, 16);
+		answer(shoal_queue_send_batch(&queue, record, 16, n, &done, -1));
+	} else if (strcmp(verb, "lend") == 0) {
+		err = shoal_queue_reserve(&queue, &lent[lends], n, -1);
+		if (err == 0)
+			fill_record((unsigned char *)lent[lends++].data, number, n);
+		answer(err);
+	} else if (strcmp(verb, "commit") == 0 || strcmp(verb, "cancel") == 0) { /* the first one, or again the last */
+		if (lends > 0)
+			last_lent = lent[0];
+		err = verb[1] == 'o'
+		            ? shoal_queue_commit(&queue, &last_lent, name[0] == 0 ? last_lent.size : (size_t)number)
+		            : shoal_queue_cancel(&queue, &last_lent);
+		if (err == 0 && lends > 0)
+			memmove(&lent[0], &lent[1], --lends * sizeof lent[0]);
+		answer(err);
+	} else if (strcmp(verb, "receive") == 0 || strcmp(verb, "tryreceive") == 0) {
+		timeout = name[0] == 0 ? timeout : strtoll(name, NULL, 0);
+		err = shoal_queue_receive_for(&queue, &held[holds], verb[0] == 't' ? 0 : timeout);
+		if (err < 0)
+			answer(err);
+		else
+			answer_message(&held[holds++]);
+	} else if (strcmp(verb, "some") == 0) { /* at most so many */
+		err = shoal_queue_receive_batch(&queue, &held[holds], (size_t)number, &done, -1);
+		holds += done;
+		answer_number(err < 0 ? err : (int)done);
+	} else if (strcmp(verb, "ack") == 0)
+		answer(shoal_queue_ack(&queue, let_go(name)));
+	else if (strcmp(verb, "nack") == 0)
+		answer(shoal_queue_nack(&queue, let_go(name)));
+	else if (strcmp(verb, "ackall") == 0) {
+		err = shoal_queue_ack_batch(&queue, held, holds, &done);
+		holds = 0;
+		answer(err);
+	} else if (strcmp(verb, "use") == 0) { /* receives one and acknowledges it, */
+		err = shoal_queue_receive(&queue, &m);
+		answer(err < 0 ? err : shoal_queue_ack(&queue, &m));
+	} else if (strcmp(verb, "back") == 0) { /* gives it back, */
+		err = shoal_queue_receive(&queue, &m);
+		answer(err < 0 ? err : shoal_queue_nack(&queue, &m));
+	} else if (strcmp(verb, "hold") == 0) { /* or keeps it */
+		err = shoal_queue_receive(&queue, &held[holds]);
+		holds += err == 0;
+		answer(err);
+	} else if (strcmp(verb, "count") == 0) { /* receives and acknowledges all that is there */
+		for (i = 0; (err = shoal_queue_tryreceive(&queue, &m)) == 0 && shoal_queue_ack(&queue, &m) == 0; i++)
+			;
+		if (err == SHOAL_EBUSY)
+			printf("%" PRIu64 "\n", i);
+		else
+			answer(err);
+	} else if (strcmp(verb, "drain") == 0) { /* so many, from that number on */
+		for (i = 0; i < n && err == 0; i++) {
+			err = shoal_queue_receive(&queue, &m);
+			if (err == 0 && *(const uint64_t *)m.data != number + i)
+				err = SHOAL_ECORRUPT;
+			if (err == 0)
+				err = shoal_queue_ack(&queue, &m);
+		}
+		answer(err);
+	} else if (strcmp(verb, "stream") == 0) { /* so many, one by one, from that number on */
+		for (i = 0; i < n && err == 0; i++) {
+			fill_record(record, number + i, 8 + i % 100);
+			err = shoal_queue_send(&queue, record, 8 + i % 100);
+		}
+		answer(err);
+	} else if (strcmp(verb, "work") == 0)
+		labour((uint64_t *)shoal_segment_data(&segment), (unsigned)number);
+	else if (strcmp(verb, "check") == 0)
+		answer(shoal_queue_check(&queue));
+	else if (strcmp(verb, "repair") == 0)
+		answer(shoal_queue_repair(&queue) < 0 ? SHOAL_ECORRUPT : 0);
+	else if (strcmp(verb, "stats") == 0 || strcmp(verb, "slots") == 0 || strcmp(verb, "free") == 0) {
+		err = shoal_queue_stats(&queue, &s);
+		if (err < 0)
+			answer(err);
+		else if (verb[0] == 'f')
+			printf("%" PRIu64 "\n", s.free);
+		else if (verb[1] == 't')
+			printf("sent %" PRIu64 " received %" PRIu64 " acked %" PRIu64 " nacked %" PRIu64
+			       " redelivered %" PRIu64 " returned %" PRIu64 " freed %" PRIu64 "\n",
+			       s.sent, s.received, s.acked, s.nacked, s.redelivered, s.returned, s.freed);
+		else
+			printf("free %" PRIu64 " claimed %" PRIu64 " ready %" PRIu64 " taken %" PRIu64 "\n", s.free,
+			       s.claimed, s.ready, s.taken);
+	} else if (strcmp(verb, "holdings") == 0) { /* of live processes, and of dead ones */
+		int alive = 0, dead = 0;
+
+		for (i = 0; i < shoal_queue_slots(&queue); i++)
+			if (shoal_queue_holding(&queue, i, &h) == 1)
+				*(h.alive ? &alive : &dead) += 1;
+		printf("%d %d\n", alive, dead);
+	} else if (strcmp(verb, "close") == 0) {
+		shoal_queue_close(&queue);
+		holds = lends = 0;
+		answer(0);
+	} else
+		printf("no verb %s\n", verb);
+}
+
 static void do_other(const char *noun, const char *verb, const char *name)
 {
 	struct shoal_spec spec;
@@ -928,6 +1169,8 @@ int main(void)
 			do_semaphore(verb, name, how, value);
 		else if (strcmp(noun, "ring") == 0)
 			do_ring(verb, name, how, value);
+		else if (strcmp(noun, "queue") == 0)
+			do_queue(verb, name, how, value);
 		else if (strcmp(noun, "topic") == 0)
 			do_topic(verb, name, how, value);
 		else

@@ -98,6 +98,38 @@ int main(void)
 	FIELD(ring, lane);
 	FIELD(ring, cursor);
 	FIELD(ring, latency);
+	SIZE(queue);
+	FIELD(queue, slots);
+	FIELD(queue, stride);
+	FIELD(queue, tail);
+	FIELD(queue, head);
+	FIELD(queue, skips);
+	FIELD(queue, returned);
+	FIELD(queue, items);
+	FIELD(queue, space);
+	FIELD(queue, full);
+	FIELD(queue, high_water);
+	FIELD(queue, latency);
+	SIZE(queue_row);
+	FIELD(queue_row, sent);
+	FIELD(queue_row, sent_bytes);
+	FIELD(queue_row, acked);
+	FIELD(queue_row, nacked);
+	FIELD(queue_row, redelivered);
+	FIELD(queue_row, full);
+	FIELD(queue_row, send_blocked);
+	FIELD(queue_row, receive_blocked);
+	FIELD(queue_row, wakes);
+	FIELD(queue_row, lost_wakes);
+	FIELD(queue_row, returned);
+	FIELD(queue_row, freed);
+	FIELD(queue_row, last_sent);
+	FIELD(queue_row, last_received);
+	SIZE(queue_slot);
+	FIELD(queue_slot, state);
+	FIELD(queue_slot, position);
+	FIELD(queue_slot, meta);
+	FIELD(queue_slot, stamp);
 	SIZE(topic);
 	FIELD(topic, lanes);
 	FIELD(topic, subscribers);
@@ -163,6 +195,22 @@ int main(void)
 	CONSTANT(RING_SIZE_MIN);
 	CONSTANT(RING_SIZE_MAX);
 	CONSTANT(RING_SIZE_DEFAULT);
+	CONSTANT(QUEUE_FREE);
+	CONSTANT(QUEUE_CLAIMED);
+	CONSTANT(QUEUE_READY);
+	CONSTANT(QUEUE_TAKEN);
+	CONSTANT(QUEUE_KIND);
+	CONSTANT(QUEUE_MARKED);
+	CONSTANT(QUEUE_STAMPED);
+	CONSTANT(QUEUE_PASSED);
+	CONSTANT(QUEUE_RETURNING);
+	CONSTANT(QUEUE_POSITION);
+	CONSTANT(QUEUE_FULL_LOOKING);
+	CONSTANT(QUEUE_FULL_ALL);
+	CONSTANT(QUEUE_SLOTS_MAX);
+	CONSTANT(QUEUE_SLOTS_DEFAULT);
+	CONSTANT(QUEUE_MESSAGE_MAX);
+	CONSTANT(QUEUE_MESSAGE_DEFAULT);
 	CONSTANT(SUB_RELIABLE);
 	CONSTANT(SUB_JOINING);
 	CONSTANT(SUB_NAMED);
@@ -181,7 +229,8 @@ int main(void)
 	/* What is computed. */
 	printf("topic places %" PRIu64 " rows %" PRIu64 " cursors %" PRIu64 " data %" PRIu64 "\n", shoal_topic_places_at_(3),
 	       shoal_topic_rows_at_(3, 17), shoal_topic_cursors_at_(3, 17), shoal_topic_data_at_(3, 17));
-	printf("table %" PRIu64 " slot %" PRIu64 " owner %#" PRIx64 " claim %#" PRIx64 "\n", shoal_members_size_(48),
+	printf("table %" PRIu64 " slot %" PRIu64 " owner %#" PRIx64 " claim %#" PRIx64, shoal_members_size_(48),
 	       shoal_slot_at_(48, 3), shoal_owner_(3, 17), shoal_claim_(17, SHOAL_SLOT_ACTIVE));
+	printf(" marks %" PRIu64 " slots %" PRIu64 "\n", shoal_queue_marks_at_(5), shoal_queue_slots_at_(5, 2048));
 	return 0;
 }

@@ -1039,6 +1039,287 @@ static void test_topic(void)
 	EXPECT(shoal_remove(object), 0);
 }
 
+/* --------------------------------------------------------------- queue */
+
+static struct shoal_queue queue;
+static uint64_t queued;
+
+static void *send_messages(void *unused)
+{
+	struct shoal_queue_loan l;
+	uint64_t i, message[3] = {0, 0, 0};
+
+	(void)unused;
+	for (i = 1; i <= ROUNDS; i++) {
+		message[0] = message[2] = i;
+		if (i % 3 != 0) {
+			EXPECT(shoal_queue_send(&queue, message, i % 3 == 1 ? 24 : 8), 0);
+			continue;
+		}
+		EXPECT(shoal_queue_reserve(&queue, &l, 24, -1), 0);
+		memcpy(l.data, message, 24);
+		EXPECT(shoal_queue_commit(&queue, &l, 8), 0);
+	}
+	return NULL;
+}
+
+static void *receive_messages(void *unused)
+{
+	struct shoal_queue_message m;
+	uint64_t n = 0, i, sum = 0, message[3];
+
+	(void)unused;
+	for (i = 0; n < ROUNDS; i++) {
+		EXPECT(shoal_queue_receive(&queue, &m), 0);
+		memcpy(message, m.data, m.size); /* ThreadSanitizer sees what a delivery is worth */
+		if (m.size == 24)
+			EXPECT((long)message[2], (long)message[0]);
+		if (i % 50 == 0) {
+			EXPECT(shoal_queue_nack(&queue, &m), 0);
+			continue;
+		}
+		sum += message[0];
+		EXPECT(shoal_queue_ack(&queue, &m), 0);
+		n++;
+	}
+	__atomic_fetch_add(&queued, sum, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+static void *receive_closed(void *unused)
+{
+	struct shoal_queue_message m;
+
+	(void)unused;
+	EXPECT(shoal_queue_receive(&queue, &m), SHOAL_ECLOSED);
+	return NULL;
+}
+
+static void test_queue(void)
+{
+	struct shoal_queue_options options = {16, 480, 0, NULL, 4, NULL}, wrong = {3, 0, 0, NULL, 0, NULL};
+	struct shoal_queue_message ms[4];
+	struct shoal_queue_loan l, other;
+	struct shoal_queue_holding h;
+	struct shoal_queue_stats stats;
+	const char *object = name("queue");
+	unsigned char bytes[481] = {0};
+	struct shoal o;
+	pthread_t thread;
+	size_t n;
+
+	EXPECT(shoal_queue_create(&queue, object, &wrong), -EINVAL);
+	EXPECT(shoal_queue_open(&queue, object, NULL), -ENOENT);
+	EXPECT(shoal_queue_open_or_create(&queue, object, &options), 1);
+	EXPECT((long)shoal_queue_slots(&queue), 16);
+	EXPECT((long)shoal_queue_max_message(&queue), 480);
+	EXPECT(shoal_open(&o, object, NULL), 0);
+	EXPECT(shoal_join(&o, 0), SHOAL_EKIND); /* it would bury, and leave what the dead had */
+	shoal_close(&o);
+
+	EXPECT(shoal_queue_send_batch(&queue, bytes, 16, 3, &n, -1), 0);
+	EXPECT((long)n, 3);
+	EXPECT(shoal_queue_trysend(&queue, bytes, 481), -EMSGSIZE);
+	EXPECT(shoal_queue_reserve(&queue, &other, 100, 0), 0);
+	l = other;
+	EXPECT(shoal_queue_commit(&queue, &l, 101), -EMSGSIZE);
+	EXPECT(shoal_queue_commit(&queue, &l, 99), 0);
+	EXPECT(shoal_queue_commit(&queue, &other, 99), SHOAL_ENOTOWNER);
+	EXPECT(shoal_queue_cancel(&queue, &other), SHOAL_ENOTOWNER);
+	EXPECT(shoal_queue_receive_batch(&queue, ms, 4, &n, -1), 0);
+	EXPECT((long)n, 4);
+	EXPECT((long)ms[3].size, 99);
+	EXPECT(shoal_queue_holding(&queue, ms[0].number % 16, &h), 1);
+	EXPECT((long)(h.pid == (uint32_t)getpid() && h.alive && h.taken && h.deliveries == 1 && h.since != 0), 1);
+	EXPECT(shoal_queue_holding(&queue, 16, &h), -EINVAL);
+	EXPECT(shoal_queue_nack(&queue, &ms[0]), 0);
+	EXPECT(shoal_queue_ack(&queue, &ms[0]), SHOAL_ENOTOWNER);
+	EXPECT(shoal_queue_holding(&queue, ms[0].number % 16, &h), 0);
+	EXPECT(shoal_queue_ack_batch(&queue, ms + 1, 3, &n), 0);
+	EXPECT(shoal_queue_ack_batch(&queue, ms, 2, &n), SHOAL_ENOTOWNER);
+	EXPECT((long)n, 0);
+	EXPECT(shoal_queue_tryreceive(&queue, &ms[1]), 0);
+	EXPECT((long)ms[1].deliveries, 2);
+	EXPECT(shoal_queue_nack(&queue, &ms[0]), SHOAL_ENOTOWNER); /* that was an earlier delivery */
+	EXPECT(shoal_queue_ack(&queue, &ms[1]), 0);
+	EXPECT(shoal_queue_receive_for(&queue, &ms[0], 1000000), SHOAL_ETIMEDOUT);
+	EXPECT(shoal_queue_send_batch(&queue, bytes, 8, 20, &n, 1000000), SHOAL_ETIMEDOUT);
+	EXPECT((long)n, 16);
+	EXPECT(shoal_queue_repair(&queue), 0);
+	while (shoal_queue_tryreceive(&queue, &ms[0]) == 0)
+		EXPECT(shoal_queue_ack(&queue, &ms[0]), 0);
+
+	crew(send_messages, receive_messages);
+	EXPECT((long)queued, (long)THREADS / 2 * ROUNDS * (ROUNDS + 1) / 2);
+	EXPECT(shoal_queue_check(&queue), 0);
+	EXPECT(shoal_queue_stats(&queue, &stats), 0);
+	EXPECT((long)stats.free, 16);
+	EXPECT((long)(stats.sent + stats.nacked - stats.received), 0);
+
+	pthread_create(&thread, NULL, receive_closed, NULL);
+	while ((shoal_load32_(&queue.control->items) & 1) == 0)
+		shoal_nap_(100000);
+	shoal_queue_close(&queue); /* sends the waiter away */
+	pthread_join(thread, NULL);
+	shoal_queue_close(&queue);
+	EXPECT(shoal_queue_trysend(&queue, bytes, 8), SHOAL_ECLOSED);
+	EXPECT(shoal_remove(object), 0);
+}
+
+/* A child of a process that holds a message is no member; it joins anew, and dies with
+ * one in hand. */
+static int child_uses_queue(void)
+{
+	static struct shoal_queue again;
+	struct shoal_queue_message m;
+
+	failures = 0;
+	EXPECT(shoal_queue_tryreceive(&queue, &m), SHOAL_EFORK);
+	EXPECT(shoal_queue_trysend(&queue, "a", 1), SHOAL_EFORK);
+	shoal_queue_close(&queue); /* gives nothing back */
+	EXPECT(shoal_queue_open(&again, name("queue"), NULL), 0);
+	EXPECT(shoal_queue_receive(&again, &m), 0);
+	EXPECT((long)*(char *)m.data, 'b'); /* the parent has the other */
+	return failures;
+}
+
+static void test_queue_fork(void)
+{
+	struct shoal_queue_message a, b;
+	struct shoal_queue_stats stats;
+
+	EXPECT(shoal_queue_create(&queue, name("queue"), NULL), 0);
+	EXPECT(shoal_queue_send(&queue, "a", 1), 0);
+	EXPECT(shoal_queue_send(&queue, "b", 1), 0);
+	EXPECT(shoal_queue_receive(&queue, &a), 0);
+	EXPECT(in_child(child_uses_queue), 0);
+	EXPECT(shoal_queue_receive_for(&queue, &b, INT64_C(10000000000)), 0);
+	EXPECT((long)*(char *)b.data, 'b');
+	EXPECT((long)b.deliveries, 2);
+	EXPECT(shoal_queue_ack(&queue, &a), 0);
+	EXPECT(shoal_queue_ack(&queue, &b), 0);
+	EXPECT(shoal_queue_stats(&queue, &stats), 0);
+	EXPECT((long)(stats.members.deaths == 1 && stats.returned == 1 && stats.free == stats.slots), 1);
+	shoal_queue_close(&queue);
+	EXPECT(shoal_remove(name("queue")), 0);
+}
+
+/* Everything that can be said of a queue without waiting. */
+static void try_queue(const char *file)
+{
+	struct shoal_queue_message m;
+	struct shoal_queue_loan l;
+	struct shoal_queue_holding h;
+	struct shoal_queue_stats stats;
+	static unsigned char bytes[992];
+	int i, err;
+
+	if (shoal_queue_open(&queue, file, NULL) < 0)
+		return;
+	shoal_queue_check(&queue);
+	for (i = 0; i < 4; i++) {
+		shoal_queue_trysend(&queue, bytes, sizeof bytes);
+		if (shoal_queue_tryreceive(&queue, &m) == 0) {
+			memset(m.data, i, m.size);
+			if (i % 2 == 0)
+				shoal_queue_ack(&queue, &m);
+			else
+				shoal_queue_nack(&queue, &m);
+		}
+	}
+	if (shoal_queue_reserve(&queue, &l, sizeof bytes, 1000) == 0)
+		shoal_queue_cancel(&queue, &l);
+	shoal_queue_receive_for(&queue, &m, 1000);
+	shoal_queue_stats(&queue, &stats);
+	for (i = 0; i < 2; i++)
+		shoal_queue_holding(&queue, (uint64_t)i, &h);
+	err = shoal_queue_repair(&queue);
+	/* What repair finds nothing wrong with works. */
+	if (err >= 0) {
+		while ((err = shoal_queue_tryreceive(&queue, &m)) == 0)
+			shoal_queue_ack(&queue, &m);
+		EXPECT(err, SHOAL_EBUSY);
+	}
+	shoal_queue_close(&queue);
+}
+
+/* Whether a byte of such an object can do harm: counters and padding cannot. */
+static bool means_something(size_t i, size_t body)
+{
+	static const struct {
+		size_t from, to;
+	} words[] = {{0, 16},    {128, 136},   {256, 264},   {384, 400},  {512, 516},
+	             {640, 656}, {1536, 1544}, {1664, 1704}, {2688, 2728}};
+	size_t k;
+
+	for (k = 0; k < sizeof words / sizeof words[0]; k++)
+		if (i >= body + words[k].from && i < body + words[k].to)
+			return true;
+	return i < body;
+}
+
+/* Every byte of a queue takes values that mean harm, and so do several at once. */
+static void damage_queue(const char *file)
+{
+	static const unsigned char values[] = {0x00, 0x01, 0x7f, 0x80, 0xff};
+	static unsigned char bytes[4096], damaged[4096];
+	const char *path = file + strlen("file:");
+	uint64_t random = 1;
+	size_t n, i, v, body;
+	FILE *f = fopen(path, "rb");
+
+	if (f == NULL) {
+		failures++;
+		return;
+	}
+	n = fread(bytes, 1, sizeof bytes, f);
+	fclose(f);
+	body = (size_t)((struct shoal_format_header *)(void *)bytes)->body;
+	EXPECT((long)n, 4096); /* what is read beyond it is not mapped, or another's */
+	for (i = 0; i < n; i++)
+		for (v = 0; means_something(i, body) && v < sizeof values; v++) {
+			memcpy(damaged, bytes, n);
+			damaged[i] = values[v];
+			write_file(path, damaged, n);
+			try_queue(file);
+		}
+	for (i = 0; i < n; i += 64) {
+		write_file(path, bytes, i);
+		try_queue(file);
+	}
+	for (i = 0; i < 1000; i++) {
+		memcpy(damaged, bytes, n);
+		for (v = 0; v < 4;) {
+			random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+			if ((random >> 33) % n < body || !means_something((random >> 33) % n, body))
+				continue;
+			damaged[(random >> 33) % n] = (unsigned char)(random >> 24);
+			v++;
+		}
+		write_file(path, damaged, n);
+		try_queue(file);
+	}
+}
+
+static void test_queue_damage(void)
+{
+	struct shoal_queue_options options = {2, 0, 0, NULL, 2, "shoal schema 1\n[992]uint8\n"};
+	static unsigned char bytes[992];
+	struct shoal_queue_message m;
+	char file[300];
+
+	snprintf(file, sizeof file, "file:/dev/shm/%s", name("damaged"));
+	EXPECT(shoal_queue_create(&queue, file, &options), 0);
+	EXPECT(shoal_queue_send(&queue, bytes, 991), -EINVAL);
+	EXPECT(shoal_queue_send(&queue, bytes, 992), 0);
+	EXPECT(shoal_queue_send(&queue, bytes, 992), 0);
+	EXPECT(shoal_queue_receive(&queue, &m), 0);
+	EXPECT(shoal_queue_nack(&queue, &m), 0);
+	shoal_queue_close(&queue);
+	damage_queue(file);
+	unlink(file + strlen("file:"));
+}
+
 int main(int argc, char **argv)
 {
 	emulated = argc > 2 && strcmp(argv[2], "nofork") == 0;
@@ -1051,11 +1332,14 @@ int main(int argc, char **argv)
 	test_ring_close();
 	test_ring_type();
 	test_topic();
+	test_queue();
 	if (!emulated) {
 		test_fork();
 		test_ring_fork();
+		test_queue_fork();
 	}
 	test_damage();
+	test_queue_damage();
 	test_damaged_rings(emulated ? 100 : 2000);
 	if (!emulated)
 		test_fork();
