@@ -2,9 +2,10 @@
 //
 // Usage:
 //
-//	testrun [NAME=VALUE...] GO-TEST-ARGUMENT... [-- [NAME=VALUE...] GO-TEST-ARGUMENT...]...
+//	testrun [NAME=VALUE...] [-C DIR] GO-TEST-ARGUMENT... [-- [NAME=VALUE...] [-C DIR] GO-TEST-ARGUMENT...]...
 //
-// It calls go test once for each group of arguments, with the given environment added. It prints one line for each
+// It calls go test once for each group of arguments, with the given environment added, in the directory of another module if
+// there is one. It prints one line for each
 // package as it ends, the output of failing tests in full, and whatever a passing test binary said outside its tests.
 // At the end come the packages without tests, every skipped test with its reason, and as the last line
 //
@@ -93,7 +94,11 @@ func (r *report) run(args []string) {
 		env, args = append(env, args[0]), args[1:]
 	}
 	fmt.Fprintf(r.out, "# %s\n", strings.Join(slices.Concat(env, []string{"go test"}, args), " "))
-	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
+	call := []string{"test"}
+	if len(args) > 1 && args[0] == "-C" { // the go command wants it first
+		call, args = append(call, args[:2]...), args[2:]
+	}
+	cmd := exec.Command("go", slices.Concat(call, []string{"-json"}, args)...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()

@@ -41,6 +41,16 @@ func TestProgram(t *testing.T) {
 			not:  []string{"chatter", "skipped:"},
 			last: "2 passed, 0 failed, 0 skipped",
 		},
+		"another module": {
+			files: map[string]string{
+				"a/a_test.go": head + "func TestA(t *testing.T) {}\n",
+				"b/go.mod":    "module other\n\ngo 1.25.0\n",
+				"b/b_test.go": strings.Replace(head, "package a", "package b", 1) + "func TestB(t *testing.T) {}\n",
+			},
+			args: []string{"./...", "--", "-C", "b", "-count=1", "./..."},
+			want: []string{`(?m)^# go test -C b -count=1 ./...$`, `(?m)^ok  \thouse/a\t`, `(?m)^ok  \tother\t`},
+			last: "2 passed, 0 failed, 0 skipped",
+		},
 		"skips are told": {
 			files: map[string]string{"a/a_test.go": head + "func TestA(t *testing.T) { t.Skip(\"no\\nmoon\") }\n\nfunc TestB(t *testing.T) { t.Run(\"x\", func(t *testing.T) { t.SkipNow() }) }\n"},
 			want:  []string{`skipped:\n\thouse/a TestA: no moon\n\thouse/a TestB/x: no reason given\n`},
