@@ -8,8 +8,11 @@ RACE = $$($(GO) list ./... | grep -vE '/internal/(archtest|testrun|matrix)$$|/(c
 
 SOAK ?= 2m
 FUZZ ?= 30s
+BENCH_TIME ?= 100ms
+BENCH_ROUNDS ?= 5
+BENCH_COUNT ?= 6
 
-.PHONY: all build setup test lint race conformance soak fuzz bench man demo install uninstall clean
+.PHONY: all build setup test lint race conformance soak fuzz bench bench-check bench-test bench-go man demo install uninstall clean
 
 all: build
 
@@ -20,7 +23,7 @@ setup: ## what the tests need beside go, git and make
 	@scripts/setup
 
 test: setup ## everything: the rules of the house, all tests in pure Go, and again with the race detector
-	@$(GO) run ./internal/testrun CGO_ENABLED=0 -count=1 ./... -- CGO_ENABLED=1 -count=1 -race $(RACE)
+	@$(GO) run ./internal/testrun CGO_ENABLED=0 -count=1 ./... -- CGO_ENABLED=0 -C bench -count=1 ./... -- CGO_ENABLED=1 -count=1 -race $(RACE)
 
 lint: ## the rules of the house alone
 	@$(GO) run ./internal/testrun CGO_ENABLED=0 -count=1 ./internal/archtest
@@ -41,8 +44,17 @@ fuzz: ## damaged bytes at everything that reads them, FUZZ=1m for each target
 		done; \
 	done
 
-bench: ## segments beside the bare system calls, locks beside C's
-	$(GO) test -run '^$$' -bench . ./shm ./posix ./pshared
+bench: ## Shoal beside what one would use instead and the raw limits, in docs/bench; bench/setup installs the others
+	cd bench && $(GO) run . -time $(BENCH_TIME) -rounds $(BENCH_ROUNDS) -out ../docs/bench
+
+bench-check: ## fails if Shoal's ratios to the raw limits are worse by a quarter than those in docs/bench
+	cd bench && $(GO) run . -time $(BENCH_TIME) -rounds $(BENCH_ROUNDS) -check ../docs/bench/results.json
+
+bench-test: ## the tests of bench itself
+	@$(GO) run ./internal/testrun CGO_ENABLED=0 -C bench -count=1 ./...
+
+bench-go: ## the hot paths as Go benchmarks, several times each: what benchstat compares
+	@$(GO) test -run '^$$' -bench . -benchtime 50ms -count $(BENCH_COUNT) ./schema ./shm ./posix ./pshared ./ring ./topic ./queue
 
 man: ## the manual pages, in bin/man
 	@$(GO) run ./cmd/shoal man bin/man
