@@ -33,14 +33,11 @@ func (b *batch) at(i int) []byte {
 // put sets value i to a copy of p, whose length is right.
 func (b *batch) put(i int, p []byte) {
 	if b.size < 0 {
-		b.slices[i] = clone(p)
+		b.slices[i] = mem.Clone(p)
 		return
 	}
-	copy(b.at(i), p)
+	mem.Move(b.at(i), p)
 }
-
-// clone copies p; the copy of nothing is not nil.
-func clone(p []byte) []byte { return append(make([]byte, 0, len(p)), p...) }
 
 // bytesOf returns the bytes of a value, in place.
 func bytesOf[T any](untyped bool, v *T) []byte {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed-247006a4/shoal/internal/lane"
 	"github.com/seed-247006a4/shoal/internal/layout"
+	"github.com/seed-247006a4/shoal/internal/mem"
 	"github.com/seed-247006a4/shoal/internal/park"
 	"github.com/seed-247006a4/shoal/internal/port"
 	"github.com/seed-247006a4/shoal/shm"
@@ -35,9 +36,9 @@ func (r *receiver) receive(ctx context.Context, wait bool, dst []byte) (own []by
 	}
 	if ok {
 		if dst == nil {
-			own = clone(p)
+			own = mem.Clone(p)
 		} else {
-			copy(dst, p)
+			mem.Move(dst, p)
 		}
 		r.lane.Release()
 	}

@@ -95,7 +95,7 @@ func (w *Writer) Reserve(n int) []byte {
 func (w *Writer) Append(p []byte) bool {
 	n := uint64(len(p))
 	size := layout.RecordSize(n)
-	if w.stamp != 0 || w.Data.Offset(w.pos)+size > w.Data.Size() || w.pos+size+layout.RecordHeader > w.limit {
+	if w.stamp != 0 || n > mem.Long || w.Data.Offset(w.pos)+size > w.Data.Size() || w.pos+size+layout.RecordHeader > w.limit {
 		return w.appendSlow(p)
 	}
 	w.Data.Copy(w.pos+layout.RecordHeader, p)
@@ -116,7 +116,7 @@ func (w *Writer) appendSlow(p []byte) bool {
 
 // Fill copies a payload to the place that was reserved for it.
 // Preconditions: it is no longer than that.
-func (w *Writer) Fill(p []byte) { w.Data.Copy(w.pos+layout.RecordHeader, p) }
+func (w *Writer) Fill(p []byte) { mem.Copy(w.Data.Bytes(w.pos+layout.RecordHeader, uint64(len(p))), p) }
 
 // Needs is the position that the limit must reach for a payload of n bytes.
 func (w *Writer) Needs(n int) uint64 {

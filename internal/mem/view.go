@@ -60,7 +60,7 @@ func (v View) Put(pos, x uint64) {
 }
 
 // Copy copies p to a position, as plain memory; see Put.
-// Preconditions: it does not reach over the end.
+// Preconditions: it does not reach over the end, and is not longer than Long.
 func (v View) Copy(pos uint64, p []byte) {
 	copy(v.Bytes(pos, uint64(len(p))), p)
 	crash.Point()
@@ -69,6 +69,6 @@ func (v View) Copy(pos uint64, p []byte) {
 // Copy copies p to dst, which lies in shared memory, as plain memory; see
 // [View.Put]. Both have the same length.
 func Copy(dst, p []byte) {
-	copy(dst, p)
+	Move(dst, p)
 	crash.Point()
 }

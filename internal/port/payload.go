@@ -1,7 +1,6 @@
 package port
 
 import (
-	"bytes"
 	"fmt"
 
 	"github.com/seed-247006a4/shoal/internal/mem"
@@ -59,10 +58,10 @@ func (p Payload[T]) wrong(n int, pos uint64) error {
 // Copy sets *v to a copy of the value in b, which has been checked.
 func (p Payload[T]) Copy(v *T, b []byte) {
 	if p.untyped {
-		*mem.SliceIn(v) = bytes.Clone(b)
+		*mem.SliceIn(v) = mem.Clone(b)
 		return
 	}
-	*v = *mem.ValueIn[T](b)
+	mem.Move(mem.BytesOf(v), b)
 }
 
 // InPlace returns the value in b, which has been checked. If T is []byte it is in
