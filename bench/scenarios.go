@@ -98,7 +98,7 @@ func scenarios() (list []scenario) {
 		halve: true, job: role.Job{Measure: role.Ping, Wait: role.Spin, Size: 64, Area: room(64), Untouched: true}, unit: "ns",
 		limit: "limit/line/64B", entrants: enter("shoal-ring shoal-topic iceoryx2")})
 	add(scenario{name: "latency/untouched/4MiB", about: "one way, lent and received where it lies, not written, not read",
-		halve: true, job: role.Job{Measure: role.Ping, Wait: role.Spin, Size: 4 << 20, Area: room(4 << 20), Untouched: true}, unit: "ns",
+		halve: true, job: role.Job{Measure: role.Ping, Wait: role.Spin, Size: 4 << 20, Area: 32 * 4 << 20, Untouched: true}, unit: "ns",
 		limit: "limit/line/64B", entrants: enter("shoal-ring shoal-topic iceoryx2")})
 
 	add(scenario{name: "latency/threads/64B", about: "one way, two threads of one process, not written, not read: iceoryx2's own method",
