@@ -9294,7 +9294,9 @@ SHOAL_SLOW_ int shoal_topic_await_(struct shoal_topic_subscriber *s, int64_t tim
 	if (err < 0)
 		return err;
 	shoal_topic_release_all_(s);
-	if (timeout == 0 ? !shoal_topic_some_(s) : !shoal_follow_(s)) {
+	if (timeout != 0 && shoal_follow_(s)) {
+		err = shoal_topic_ready_(s); /* a record, or that we are to leave */
+	} else if (timeout != 0 || !shoal_topic_some_(s)) {
 		shoal_topic_rest_(s);
 		err = SHOAL_EBUSY;
 		if (timeout != 0) {
