@@ -4,7 +4,7 @@ GO ?= go
 
 # Packages whose tests gain from the race detector; it sees the Go heap, not shared memory. The others check source text,
 # or run programs: compilers, C, models.
-RACE = $$($(GO) list ./... | grep -vE '/internal/(archtest|testrun|matrix)$$|/(cmd|examples)/|/tests/(arm64|conformance|format|interop|models)$$')
+RACE = $$($(GO) list ./... | grep -vE '/internal/(archtest|testrun|matrix)$$|/(cmd|examples)/|/tests/(arm64|conformance|format|interop|models|python)$$')
 
 SOAK ?= 2m
 FUZZ ?= 30s

@@ -27,7 +27,7 @@ var floors = [][]string{
 	{"inspect", "record", "bridge"},
 	{"internal/demo", "internal/bench"},
 	{"internal/cli", "internal/monitor", "shmtest"},
-	{"cmd/...", "examples/...", "tests/...", "internal/isolate", "internal/rerun", "internal/archtest", "internal/matrix", "internal/testrun"},
+	{"cmd/...", "examples/...", "tests/...", "internal/isolate", "internal/rerun", "internal/pyext", "internal/archtest", "internal/matrix", "internal/testrun"},
 }
 
 // neighbours are the imports that are allowed on one floor.
