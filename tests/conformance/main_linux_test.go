@@ -1,11 +1,11 @@
 //go:build linux && (amd64 || arm64)
 
-// Package conformance tests that programs in Go and in C (include/shoal.h) are members of the same objects, with the
-// same rights: what one makes the other opens, and when one dies the other knows and goes on.
+// Package conformance tests that programs in Go, in C (include/shoal.h) and in Python (python/) are members of the same
+// objects, with the same rights: what one makes the other opens, and when one dies the other knows and goes on.
 //
 // The cases are scripts in testdata/cases, which know no language: each is performed by every pair of languages. A role
-// reads a line, does what it says and answers with a line; testdata/role.c is the one in C, role_linux_test.go the one
-// in Go.
+// reads a line, does what it says and answers with a line; testdata/role.c is the one in C, testdata/role.py the one in
+// Python, role_linux_test.go the one in Go.
 package conformance
 
 import (
@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/seed-247006a4/shoal/internal/isolate"
+	"github.com/seed-247006a4/shoal/internal/pyext"
 	"github.com/seed-247006a4/shoal/internal/rerun"
 )
 
@@ -35,6 +36,7 @@ var table = []struct {
 }{
 	{"go", nil},
 	{"c", roleInC},
+	{"python", func(t *testing.T) []string { return pyext.Command(t, "testdata/role.py") }},
 }
 
 // language is one that the cases are performed in. Subtests that are for a pair of them have a part "one,other" in
