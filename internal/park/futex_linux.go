@@ -54,11 +54,10 @@ func (f *futexThreads) add(x *Watch) {
 
 func (f *futexThreads) remove(x *Watch) {
 	if t := x.nudge; t != nil {
-		// A wake-up for the sleepers of its group: the thread leaves. If nobody was
-		// woken, it may be on its way to sleep.
-		if n, _ := sys.FutexWakeBits(x.w, sys.FutexAll, t.bits); n == 0 {
-			go t.expel(x)
-		}
+		// A wake-up for the sleepers of its group: the thread leaves. It may be on its way
+		// to sleep, whoever else of its group was woken.
+		sys.FutexWakeBits(x.w, sys.FutexAll, t.bits)
+		go t.expel(x)
 	} else if i := slices.Index(f.polled, x); i >= 0 {
 		f.polled = slices.Delete(f.polled, i, i+1)
 	}
