@@ -183,7 +183,8 @@ func Tmpfs(t testing.TB, size int64, dir string) {
 // retry calls f until it returns nil, for at most the time that things take to go away by themselves: a killed process
 // to be gone, a descriptor to be closed by a goroutine that is about to end.
 func retry(f func() error) (err error) {
-	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	// A thread of package park that sleeps at a word which has been unmapped looks again after 3 s.
+	for deadline := time.Now().Add(8 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if err = f(); err == nil || time.Now().After(deadline) {
 			return err
 		}

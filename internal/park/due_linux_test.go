@@ -3,6 +3,7 @@
 package park
 
 import (
+	"sync"
 	"testing"
 	"time"
 )
@@ -14,7 +15,8 @@ func TestWaitDue(t *testing.T) {
 		_, words := memory(t)
 		w := &words[0]
 		lost := make(chan bool, 8)
-		go func() {
+		var wg sync.WaitGroup
+		wg.Go(func() {
 			for v := w.Load(); v != 2; v = w.Load() {
 				// It may return for nothing, but must not say that a wake-up was lost.
 				l, err := WaitDue(background, w, v, func(word uint32) bool { return word == 2 })
@@ -25,7 +27,7 @@ func TestWaitDue(t *testing.T) {
 					lost <- l
 				}
 			}
-		}()
+		})
 		eventually(t, "somebody sleeps", func() bool { return sleeping() > 0 })
 		time.Sleep(10 * time.Millisecond) // and is in the kernel
 		w.Store(1)
@@ -39,6 +41,7 @@ func TestWaitDue(t *testing.T) {
 			if !<-lost {
 				t.Error("not counted as lost")
 			}
+			wg.Wait() // it looks at the word once more
 		})
 	})
 }

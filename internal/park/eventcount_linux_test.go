@@ -188,27 +188,26 @@ func TestEventCountWord(t *testing.T) {
 func TestEventCountWakerDies(t *testing.T) {
 	everyWay(t, func(t *testing.T) {
 		for _, moved := range []bool{false, true} {
-			var e EventCount
-			var published atomic.Bool
-			go func() {
-				for threadsAsleep(t) == 0 || sleeping() == 0 {
-					time.Sleep(time.Millisecond)
-				}
-				published.Store(true)
-				if moved {
-					v := e.word().Load()
-					e.word().CompareAndSwap(v, v+1)
-				}
-			}()
-			begin := time.Now()
-			var lost bool
-			var err error
-			within(t, 20*time.Second, func() { lost, err = e.Await(background, published.Load) })
-			t.Logf("moved %v: after %v", moved, time.Since(begin))
-			if err != nil || !lost {
+			lostAtLast(t, func() (lost bool, err error) {
+				var e EventCount
+				var published atomic.Bool
+				nobodyAsleep(t)
+				go func() {
+					for threadsAsleep(t) == 0 || sleeping() == 0 {
+						time.Sleep(time.Millisecond)
+					}
+					published.Store(true)
+					if moved {
+						v := e.word().Load()
+						e.word().CompareAndSwap(v, v+1)
+					}
+				}()
+				begin := time.Now()
 				// One who has no thread is found by the poller, as if woken.
-				t.Errorf("moved %v: lost %v, %v; want a lost wake-up", moved, lost, err)
-			}
+				within(t, 20*time.Second, func() { lost, err = e.Await(background, published.Load) })
+				t.Logf("moved %v: after %v", moved, time.Since(begin))
+				return lost, err
+			})
 		}
 		// And the survivor who repairs wakes them at once.
 		var e EventCount

@@ -845,6 +845,13 @@ static void *wait_for_close(void *unused)
 	return NULL;
 }
 
+/* Closing is for those who wait: the thread must be past its first look. */
+static void await_waiter(void)
+{
+	while (__atomic_load_n(&waiting.busy, __ATOMIC_SEQ_CST) == 0)
+		usleep(1000);
+}
+
 static int child_uses_topic(void)
 {
 	uint64_t record;
@@ -1022,12 +1029,12 @@ static void test_topic(void)
 	/* Closing under one who waits. */
 	EXPECT(shoal_topic_subscriber_open(&waiting, &topic, NULL), 0);
 	EXPECT(pthread_create(&thread, NULL, wait_for_close, NULL), 0);
-	while ((shoal_load32_(&topic.head->data) & 1) == 0)
-		usleep(1000);
+	await_waiter();
 	shoal_topic_subscriber_close(&waiting);
 	pthread_join(thread, NULL);
 	EXPECT(shoal_topic_subscriber_open(&waiting, &topic, NULL), 0);
 	EXPECT(pthread_create(&thread, NULL, wait_for_close, NULL), 0);
+	await_waiter();
 	if (!emulated)
 		EXPECT(in_child(child_uses_topic), 0);
 	shoal_topic_close(&topic);
@@ -1157,8 +1164,8 @@ static void test_queue(void)
 	EXPECT((long)(stats.sent + stats.nacked - stats.received), 0);
 
 	pthread_create(&thread, NULL, receive_closed, NULL);
-	while ((shoal_load32_(&queue.control->items) & 1) == 0)
-		shoal_nap_(100000);
+	while (__atomic_load_n(&queue.object.members.busy, __ATOMIC_SEQ_CST) == 0)
+		shoal_nap_(100000); /* it does not wait yet */
 	shoal_queue_close(&queue); /* sends the waiter away */
 	pthread_join(thread, NULL);
 	shoal_queue_close(&queue);
