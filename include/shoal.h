@@ -5740,23 +5740,53 @@ static inline int shoal_queue_publish_(struct shoal_queue *q, uint64_t position,
 
 /* --------------------------------------------------------------- Taking */
 
-/* A consumer's search: what it has found, and how many words it has looked at. */
+/* A consumer's search: what it has found, and whether it goes round in damaged words. In
+ * a sound queue it goes round again only because others have been faster, and what they
+ * do is to be seen in the slots. While those stay as they are a few rounds lead to a
+ * message, or show that there is none, whether somebody is slow or not. */
 struct shoal_queue_search_ {
 	uint64_t position;
 	uint64_t state; /* before it was taken */
-	uint64_t looks;
+	uint64_t left;  /* rounds until the next look at the slots */
+	uint64_t slots; /* their sum at the last one */
 };
 
-/* The bound on a search, in looks at words: about a second's. Words that stand still are
- * judged at once, so each look in vain is one that somebody else was faster at. Who has
- * lost so many in a row is led nowhere, by words that somebody changes for nothing. It
- * stands here alone. */
-#define SHOAL_QUEUE_LOOKS_ (UINT64_C(1) << 28)
-
-static inline bool shoal_queue_patient_(struct shoal_queue_search_ *f, uint64_t looks)
+/* How many rounds: a head not far behind needs 1/32 of the slots to get on. */
+static inline uint64_t shoal_queue_rest_(const struct shoal_queue *q)
 {
-	f->looks += looks;
-	return f->looks <= SHOAL_QUEUE_LOOKS_;
+	return 1000 + q->count / 8;
+}
+
+/* A checksum of the slots, FNV-1a by words: it changes, but for some chance, with
+ * everything that anybody does to one. */
+static inline uint64_t shoal_queue_sum_(const struct shoal_queue *q)
+{
+	const struct shoal_format_queue_slot *s;
+	uint64_t h = UINT64_C(14695981039346656037), i;
+
+	for (i = 0; i < q->count; i++) {
+		s = shoal_queue_slot_(q, i);
+		h = (h ^ (shoal_load64_(&s->state) & ~(uint64_t)SHOAL_QUEUE_PASSED)) * UINT64_C(1099511628211);
+		h = (h ^ shoal_load64_(&s->position)) * UINT64_C(1099511628211);
+		h = (h ^ shoal_load64_(&s->meta)) * UINT64_C(1099511628211);
+	}
+	return h;
+}
+
+SHOAL_SLOW_ bool shoal_queue_overdue_slow_(const struct shoal_queue *q, struct shoal_queue_search_ *f)
+{
+	uint64_t before = f->slots;
+
+	f->left = shoal_queue_rest_(q);
+	f->slots = shoal_queue_sum_(q);
+	return f->slots == before;
+}
+
+/* Begins a round: whether there have been more than can be without anybody else doing
+ * something. */
+static inline bool shoal_queue_overdue_(const struct shoal_queue *q, struct shoal_queue_search_ *f)
+{
+	return f->left-- == 0 && shoal_queue_overdue_slow_(q, f);
 }
 
 /* Takes the message at a position, whose state is w, and begins its delivery: 1, or 0 if
@@ -5785,7 +5815,7 @@ SHOAL_SLOW_ int shoal_queue_take_returned_(struct shoal_queue *q, struct shoal_q
 	uint64_t words = (q->count + 63) / 64, g, i, set, some, w;
 	int r;
 
-	while (shoal_queue_patient_(f, words)) {
+	for (;;) { /* whose message another takes tries the next; what is damaged is an error */
 		f->position = shoal_load64_(&q->control->head);
 		f->state = some = 0;
 		for (g = 0; g < words; g++) {
@@ -5795,7 +5825,6 @@ SHOAL_SLOW_ int shoal_queue_take_returned_(struct shoal_queue *q, struct shoal_q
 				i = g * 64 + (uint64_t)__builtin_ctzll(set);
 				if (i >= q->count)
 					break;
-				f->looks++;
 				w = shoal_load64_(&shoal_queue_slot_(q, i)->state);
 				if (shoal_queue_kind_(w) == SHOAL_QUEUE_READY && shoal_queue_at_(w) < f->position &&
 				    (shoal_queue_at_(w) & (q->count - 1)) == i) {
@@ -5813,7 +5842,6 @@ SHOAL_SLOW_ int shoal_queue_take_returned_(struct shoal_queue *q, struct shoal_q
 		if (r != 0)
 			return r;
 	}
-	return 0;
 }
 
 /* Whether the slot's use for a position is over, or will never be, whatever becomes of
@@ -5833,28 +5861,30 @@ static inline bool shoal_queue_done_(const struct shoal_queue *q, uint64_t posit
 }
 
 /* How far the head can go if it is far behind, as after many claims that were
- * cancelled: all positions below are done, of every slot. */
+ * cancelled: the first position from head on that is not done. */
 static inline uint64_t shoal_queue_leap_(const struct shoal_queue *q, uint64_t head, uint64_t tail)
 {
-	uint64_t next = tail, i, at;
+	uint64_t next = tail, p, w, at, undone;
 
-	for (i = 0; i < q->count; i++) {
-		at = shoal_load64_(&shoal_queue_slot_(q, head + i)->position);
-		at = at > head + i ? at : head + i;
-		next = at < next ? at : next;
+	for (p = head; p - head < q->count && p < next; p++) {
+		w = shoal_load64_(&shoal_queue_slot_(q, p)->state);
+		at = shoal_load64_(&shoal_queue_slot_(q, p)->position);
+		if (at < p)
+			undone = p;
+		else
+			undone = shoal_queue_done_(q, at, w) ? at + q->count : at;
+		next = undone < next ? undone : next;
 	}
 	return next;
 }
 
 /* The first position from the head on and below the tail with a message; the tail if
  * there is none. */
-static inline uint64_t shoal_queue_ahead_(const struct shoal_queue *q, struct shoal_queue_search_ *f, uint64_t head,
-                                          uint64_t tail)
+static inline uint64_t shoal_queue_ahead_(const struct shoal_queue *q, uint64_t head, uint64_t tail)
 {
 	uint64_t first = tail, p, w, at;
 
 	for (p = head; p < tail && p - head < q->count; p++) {
-		f->looks++;
 		w = shoal_load64_(&shoal_queue_slot_(q, p)->state);
 		if (shoal_queue_kind_(w) != SHOAL_QUEUE_READY)
 			continue;
@@ -5881,14 +5911,13 @@ static inline bool shoal_queue_moves_(const struct shoal_format_queue_slot *s, u
 
 /* Moves the head past positions at which there is no message, to next, so that those
  * that come to be there yet are marked: see above. */
-static inline void shoal_queue_pass_(struct shoal_queue *q, struct shoal_queue_search_ *f, uint64_t head, uint64_t next)
+static inline void shoal_queue_pass_(struct shoal_queue *q, uint64_t head, uint64_t next)
 {
 	struct shoal_format_queue_slot *s;
 	uint64_t p, w, at;
 
 	shoal_add64_(&q->control->skips, 1); /* pairs with the load in claim */
 	for (p = head; p < next && p - head < q->count; p++) {
-		f->looks++;
 		s = shoal_queue_slot_(q, p);
 		w = shoal_load64_(&s->state);
 		if (shoal_queue_kind_(w) == SHOAL_QUEUE_CLAIMED && (w & SHOAL_QUEUE_PASSED) == 0 &&
@@ -5902,33 +5931,33 @@ static inline void shoal_queue_pass_(struct shoal_queue *q, struct shoal_queue_s
 	shoal_cas64_(&q->control->head, head, next);
 }
 
+/* How many positions a consumer looks at before it raises the head past them, if they are
+ * done. */
+#define SHOAL_QUEUE_OVERTAKE_ 64
+
 /* Goes on from a head at which there is no message, w being the state of its slot: 1 if
  * there is none at all, 0 to look again. */
-SHOAL_SLOW_ int shoal_queue_go_on_(struct shoal_queue *q, struct shoal_queue_search_ *f, uint64_t returned,
-                                   uint64_t head, uint64_t tail, uint64_t w)
+SHOAL_SLOW_ int shoal_queue_go_on_(struct shoal_queue *q, uint64_t returned, uint64_t head, uint64_t tail, uint64_t w)
 {
 	struct shoal_format_queue *c = q->control;
 	uint64_t next, end;
 
 	if (shoal_queue_done_(q, head, w)) {
-		next = head + 1;
-		if (tail - head > 2 * q->count && shoal_load64_(&c->head) == head) {
-			f->looks += q->count;
-			end = shoal_queue_leap_(q, head, tail);
-			next = end > next ? end : next;
-		}
 		/* The others may be faster by some: overtake them. */
-		end = tail - next < 64 ? tail : next + 64;
+		next = head + 1;
+		end = tail - head < SHOAL_QUEUE_OVERTAKE_ ? tail : head + SHOAL_QUEUE_OVERTAKE_;
 		while (next < end && shoal_queue_done_(q, next, shoal_load64_(&shoal_queue_slot_(q, next)->state)))
 			next++;
+		if (next == end && tail - next > 2 * q->count && shoal_load64_(&c->head) == head)
+			next = shoal_queue_leap_(q, next, tail);
 		shoal_raise64_(&c->head, next);
 		return 0;
 	}
-	next = shoal_queue_ahead_(q, f, head, tail);
+	next = shoal_queue_ahead_(q, head, tail);
 	if (next == tail)
 		return shoal_load64_(&c->returned) == returned && shoal_load64_(&c->head) == head;
 	if (next != head && !shoal_queue_moves_(shoal_queue_slot_(q, head), w))
-		shoal_queue_pass_(q, f, head, next);
+		shoal_queue_pass_(q, head, next);
 	return 0;
 }
 
@@ -5939,8 +5968,9 @@ static inline int shoal_queue_take_(struct shoal_queue *q, struct shoal_queue_se
 	uint64_t returned, head = 0, tail = 0, w;
 	int r;
 
-	f->looks = 0;
-	while (shoal_queue_patient_(f, 1)) {
+	f->left = shoal_queue_rest_(q);
+	f->slots = 0;
+	while (!shoal_queue_overdue_(q, f)) {
 		returned = shoal_load64_(&c->returned);
 		if ((returned & 1) != 0) {
 			r = shoal_queue_take_returned_(q, f, returned);
@@ -5961,7 +5991,7 @@ static inline int shoal_queue_take_(struct shoal_queue *q, struct shoal_queue_se
 		if (head > tail)
 			return shoal_queue_impossible_(q, 2 * SHOAL_LINE, "behind the tail", head, tail);
 		if (head == tail ? shoal_load64_(&c->returned) == returned
-		                 : shoal_queue_go_on_(q, f, returned, head, tail, w) != 0)
+		                 : shoal_queue_go_on_(q, returned, head, tail, w) != 0)
 			return 0;
 	}
 	return shoal_queue_impossible_(q, SHOAL_LINE, "they do not come to rest", head, tail);
@@ -6320,7 +6350,7 @@ static inline int shoal_queue_room_(struct shoal_queue *q, struct shoal_queue_se
 /* Waits for a free slot, and claims it. */
 SHOAL_SLOW_ int shoal_queue_await_room_(struct shoal_queue *q, uint64_t *position, int64_t timeout)
 {
-	struct shoal_queue_search_ found = {0, 0, 0};
+	struct shoal_queue_search_ found = {0, 0, 0, 0};
 	int64_t began = shoal_now_(), deadline = shoal_deadline_(timeout);
 	int err = shoal_begin_(&q->object.members);
 

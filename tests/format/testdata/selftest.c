@@ -1327,6 +1327,34 @@ static void test_queue_damage(void)
 	unlink(file + strlen("file:"));
 }
 
+/* A tail so far ahead that nobody can count up to it, over slots that tell nothing, or
+ * lead astray: an answer all the same. */
+static void test_queue_far_tail(void)
+{
+	const uint64_t far_ahead = UINT64_C(1) << 50;
+	struct shoal_queue_options options = {4, 8, 0, NULL, 2, NULL};
+	struct shoal_queue_message m;
+	uint64_t i, at;
+	int way, err;
+
+	for (way = 0; way < 4; way++) {
+		EXPECT(shoal_queue_create(&queue, name("far"), &options), 0);
+		queue.control->tail = far_ahead;
+		for (i = 0; i < 4; i++) {
+			at = way == 0 ? i : way == 1 ? far_ahead - 4 + i : far_ahead / 8 * (i + 1) + i;
+			if (way == 3)
+				at++; /* of other slots */
+			shoal_queue_slot_(&queue, i)->state = (at + 1) << SHOAL_QUEUE_POSITION | SHOAL_QUEUE_FREE;
+			shoal_queue_slot_(&queue, i)->position = at;
+		}
+		err = shoal_queue_tryreceive(&queue, &m);
+		if (way < 3 || err != SHOAL_ECORRUPT)
+			EXPECT(err, SHOAL_EBUSY);
+		shoal_queue_close(&queue);
+		EXPECT(shoal_remove(name("far")), 0);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	emulated = argc > 2 && strcmp(argv[2], "nofork") == 0;
@@ -1340,6 +1368,7 @@ int main(int argc, char **argv)
 	test_ring_type();
 	test_topic();
 	test_queue();
+	test_queue_far_tail();
 	if (!emulated) {
 		test_fork();
 		test_ring_fork();
