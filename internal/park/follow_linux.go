@@ -20,6 +20,11 @@ import "time"
 // nearly each time, backs off. If that brings few records it was wrong, and it takes twice
 // as many short waits before it is tried again.
 //
+// One that is about as fast as its writer need not run dry at all: it takes each record
+// while the writer fills the next, and waits for the line instead of for the record. So
+// who has not run dry for long looks how far the writer is ahead, and if that is but a
+// few lines it lets it get further, as long as it goes on.
+//
 // The zero value is ready for use, by one goroutine at a time.
 type Follower struct {
 	spinner Spinner
@@ -27,6 +32,7 @@ type Follower struct {
 	short   uint32        // short waits, less four for each other; 0 when it has backed off
 	trust   uint32        // how many it takes to back off
 	back    time.Duration // how long it backs off; 0: not at all
+	look    uint64        // how much is taken when it looks how far the writer is ahead
 }
 
 const (
@@ -36,11 +42,17 @@ const (
 	lastTrust  = 4096
 	firstBack  = 1500 * time.Nanosecond
 	lastBack   = 6 * time.Microsecond
+
+	longRun  = 256      // records without running dry, behind which it looks how far the writer is ahead
+	tooClose = 4 << 10  // bytes: where processors fetch ahead, and a writer's stores wait to be done
+	wellOff  = 16 << 10 // bytes: how far it lets the writer get, where that takes no longer than lastBack
+	pace     = time.Microsecond
 )
 
 // Spin is [Spinner.Spin] for somebody who has taken so much of the stream in all.
 func (f *Follower) Spin(taken uint64, ready func() bool) bool {
 	run := taken - f.taken
+	f.look = taken + longRun
 	f.taken = taken
 	if f.back != 0 {
 		first := f.short != 0
@@ -91,3 +103,25 @@ func (f *Follower) wait() {
 
 // Dense reports whether records come so densely that backing off pays.
 func (f *Follower) Dense() bool { return f.back != 0 }
+
+// Tight reports whether it is time to look how far the writer is ahead, by [Follower.KeepOff].
+func (f *Follower) Tight(taken uint64) bool { return taken >= f.look }
+
+// KeepOff lets the writer get ahead, if it is close and fast. sent is how much it has
+// written; the last of that took size bytes.
+func (f *Follower) KeepOff(taken, size uint64, sent func() uint64) {
+	ahead := sent() - taken
+	f.look = taken + min(max(ahead, denseRun), 1<<20) // a damaged count is looked at again
+	if ahead*size >= tooClose {
+		return
+	}
+	for left := lastBack; left > 0 && ahead*size < wellOff; left -= pace {
+		before := ahead
+		pauseFor(pace)
+		if ahead = sent() - taken; ahead < before+denseRun {
+			f.look = taken + longRun // it is slow, or has come to its end
+			return
+		}
+	}
+	f.look = taken + ahead
+}

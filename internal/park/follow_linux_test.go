@@ -60,3 +60,40 @@ func TestFollower(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// Who does not run dry looks how far the writer is ahead, and lets it get further only if
+// it is close, and fast.
+func TestFollowerKeepsOff(t *testing.T) {
+	processors.Do(measure)
+	var f Follower
+	f.Spin(1000, func() bool { return true })
+	if f.Tight(1000+longRun-1) || !f.Tight(1000+longRun) {
+		t.Error("does not look after a long run")
+	}
+	looks := 0
+	writer := func(sent ...uint64) func() uint64 {
+		looks = 0
+		return func() uint64 {
+			looks++
+			return sent[min(looks, len(sent))-1]
+		}
+	}
+	if f.KeepOff(1000, 64, writer(1000+tooClose/64)); looks != 1 || f.look != 1000+tooClose/64 {
+		t.Errorf("far ahead: %d looks, the next at %d", looks, f.look)
+	}
+	if f.KeepOff(1000, 64, writer(1001, 1101, 1201, 1301, 1401)); looks != 4 || f.look != 1301 {
+		t.Errorf("close and fast: %d looks, the next at %d", looks, f.look)
+	}
+	if f.KeepOff(1000, 64, writer(1001, 1002, 1301)); looks != 2 || f.look != 1000+longRun {
+		t.Errorf("close and slow: %d looks, the next at %d", looks, f.look)
+	}
+	if f.KeepOff(1000, 1, writer(1001, 1100, 1200, 1300, 1400, 1500, 1600, 1700)); looks != 1+int(lastBack/pace) || f.look != 1600 {
+		t.Errorf("tiny records: %d looks, the next at %d", looks, f.look)
+	}
+	if f.KeepOff(1000, 64, writer(1000)); looks != 2 || f.look != 1000+longRun {
+		t.Errorf("nothing there: %d looks, the next at %d", looks, f.look)
+	}
+	if f.KeepOff(1000, 64, writer(900)); f.look < 1000 {
+		t.Errorf("behind us, as no writer is: the next look at %d", f.look)
+	}
+}

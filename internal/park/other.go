@@ -41,6 +41,12 @@ func (*Follower) Spin(_ uint64, ready func() bool) bool { return ready() }
 // Dense reports nothing.
 func (*Follower) Dense() bool { return false }
 
+// Tight reports nothing.
+func (*Follower) Tight(uint64) bool { return false }
+
+// KeepOff does nothing.
+func (*Follower) KeepOff(_, _ uint64, _ func() uint64) {}
+
 // Wait fails.
 func Wait(context.Context, *mem.Uint32, uint32) (lost bool, err error) {
 	return false, errors.ErrUnsupported
