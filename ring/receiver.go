@@ -51,7 +51,15 @@ func (r *receiver) receiveBatch(ctx context.Context, to batch) (got int, err err
 	if !r.port.Enter() {
 		return 0, r.port.Refused("receive from")
 	}
+	if r.follow.Tight(r.lane.Received()) {
+		r.keepOff()
+	}
 	for got < to.n {
+		if to.size > 0 && to.size == r.fixed {
+			if got += r.lane.TakeRun(to.values[got*to.size:], to.size); got == to.n {
+				break
+			}
+		}
 		p, ok, _ := r.lane.Peek() // an error comes again
 		if !ok || r.fixed >= 0 && len(p) != r.fixed {
 			if got > 0 {
@@ -113,6 +121,9 @@ func (r *receiver) release() error {
 // next returns the next record, in place. It waits only if told so; ok is false if
 // there is none.
 func (r *receiver) next(ctx context.Context, wait bool) (p []byte, ok bool, err error) {
+	if r.follow.Tight(r.lane.Received()) {
+		r.keepOff()
+	}
 	for {
 		p, ok, err := r.lane.Peek()
 		switch {
@@ -130,6 +141,11 @@ func (r *receiver) next(ctx context.Context, wait bool) (p []byte, ok bool, err 
 			return nil, false, err
 		}
 	}
+}
+
+// keepOff lets the writer get ahead if it is close.
+func (r *receiver) keepOff() {
+	r.follow.KeepOff(r.lane.Received(), layout.RecordSize(r.lane.Length()), r.lane.Control.Messages.Load)
 }
 
 // await waits until there is a record, or something that is none.

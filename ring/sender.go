@@ -20,8 +20,7 @@ type sender struct {
 	limit int // length of a record, in bytes: at most
 	fixed int // exactly; -1 if each has its own
 
-	lent bool   // a loan is open
-	loan []byte // its place
+	loan int // bytes of the loan that is open, and one more; 0 if there is none
 }
 
 // enter begins an operation.
@@ -29,10 +28,15 @@ func (s *sender) enter(op string) error {
 	if !s.port.Enter() {
 		return s.port.Refused(op)
 	}
-	if s.lent {
-		return s.port.Fail(op, fmt.Errorf("a loan is open: commit or cancel it first: %w", ErrBusy))
+	if s.loan != 0 {
+		return s.lending(op)
 	}
 	return nil
+}
+
+// lending leaves the port with the error for an operation while a loan is open.
+func (s *sender) lending(op string) error {
+	return s.port.Fail(op, fmt.Errorf("a loan is open: commit or cancel it first: %w", ErrBusy))
 }
 
 // fits reports whether records may be so long.
@@ -47,19 +51,21 @@ func (s *sender) misfit(n int) error {
 }
 
 func (s *sender) send(ctx context.Context, p []byte) error {
-	if err := s.enter("send to"); err != nil {
-		return err
+	if !s.port.Enter() {
+		return s.port.Refused("send to")
+	}
+	if s.loan != 0 {
+		return s.lending("send to")
 	}
 	if !s.fits(len(p)) {
 		return s.misfit(len(p))
 	}
-	if !s.lane.Append(p) {
+	if !s.lane.Send(p) {
 		if err := s.await(ctx, len(p)); err != nil {
 			return s.port.Fail("send to", err)
 		}
-		s.lane.Append(p)
+		s.lane.Send(p)
 	}
-	s.lane.Commit()
 	s.port.Leave()
 	return nil
 }
@@ -71,7 +77,7 @@ func (s *sender) trySend(p []byte) (bool, error) {
 	if !s.fits(len(p)) {
 		return false, s.misfit(len(p))
 	}
-	if !s.lane.Append(p) {
+	if !s.lane.Send(p) {
 		room, err := s.look(s.lane.Needs(len(p)))
 		if err != nil {
 			return false, s.port.Fail("send to", err)
@@ -81,9 +87,8 @@ func (s *sender) trySend(p []byte) (bool, error) {
 			s.port.Leave()
 			return false, nil
 		}
-		s.lane.Append(p)
+		s.lane.Send(p)
 	}
-	s.lane.Commit()
 	s.port.Leave()
 	return true, nil
 }
@@ -94,7 +99,7 @@ func (s *sender) sendBatch(ctx context.Context, records batch) (sent int, err er
 		return 0, err
 	}
 	eighth := s.lane.Data.Size() / 8
-	for i := range records.n {
+	for i := 0; i < records.n; i++ {
 		p := records.at(i)
 		if !s.fits(len(p)) {
 			s.lane.Commit()
@@ -107,6 +112,9 @@ func (s *sender) sendBatch(ctx context.Context, records batch) (sent int, err er
 				return sent, s.port.Fail("send to", err)
 			}
 			s.lane.Append(p)
+		}
+		if records.size > 0 {
+			i += s.lane.AppendRun(records.values[(i+1)*records.size:], records.size, eighth)
 		}
 		if s.lane.Run() >= eighth {
 			s.lane.Commit()
@@ -207,7 +215,7 @@ func (s *sender) lend(ctx context.Context, n int) ([]byte, error) {
 		}
 		p = s.lane.Reserve(n)
 	}
-	s.loan, s.lent = p, true
+	s.loan = n + 1
 	s.port.Leave()
 	return p, nil
 }
@@ -217,24 +225,29 @@ func (s *sender) end(op string, n int) error {
 	if !s.port.Enter() {
 		return s.port.Refused(op)
 	}
-	if !s.lent {
-		return s.port.Fail(op, fmt.Errorf("no loan is open: %w", ErrBusy))
-	}
-	if n > len(s.loan) {
-		return s.port.Fail(op, fmt.Errorf("%d bytes, in a loan of %d: %w", n, len(s.loan), ErrTooLarge))
+	if n >= s.loan || s.loan == 0 {
+		return s.strange(op, n)
 	}
 	if n >= 0 && s.fixed >= 0 && n != s.fixed {
 		return s.misfit(n)
 	}
-	s.lent, s.loan = false, nil
+	s.loan = 0
 	if n >= 0 {
-		s.lane.Add(n)
-		s.lane.Commit()
+		s.lane.Push(n)
 	} else {
 		s.lane.Cancel()
 	}
 	s.port.Leave()
 	return nil
+}
+
+// strange leaves the port with the error for the end of a loan that is none, or is longer
+// than it was.
+func (s *sender) strange(op string, n int) error {
+	if s.loan == 0 {
+		return s.port.Fail(op, fmt.Errorf("no loan is open: %w", ErrBusy))
+	}
+	return s.port.Fail(op, fmt.Errorf("%d bytes, in a loan of %d: %w", n, s.loan-1, ErrTooLarge))
 }
 
 func (s *sender) close() {

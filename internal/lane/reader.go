@@ -70,6 +70,9 @@ func (r *Reader) ReadyAsleep() bool {
 // Received is how many records have been released, and skipped, here and before.
 func (r *Reader) Received() uint64 { return r.messages }
 
+// Length is that of the record that was peeked at last, in bytes.
+func (r *Reader) Length() uint64 { return r.length }
+
 // Peek returns the next record, in place: valid until Release. ok is false at the
 // end. Without a Release in between it returns the same record.
 func (r *Reader) Peek() (p []byte, ok bool, err error) {
@@ -122,6 +125,26 @@ func (r *Reader) Skip() {
 	r.messages++
 	r.bytes += r.length
 	r.pos = r.next
+}
+
+// TakeRun copies records of n bytes each to p, one behind the other, and skips them: as
+// many as there are, and as p has room for. It stops before one that is anything else, of
+// which Peek tells more.
+// Preconditions: n is not 0.
+func (r *Reader) TakeRun(p []byte, n int) (records int) {
+	step := layout.RecordSize(uint64(n))
+	room := int((r.Data.Size() - r.Data.Offset(r.pos)) / step) // up to the end of the lane
+	if n > mem.Short || room == 0 {
+		return 0
+	}
+	// The loads of headers pair with the store in Commit.
+	records = r.Data.TakeRun(r.pos, step, layout.RecordThere|uint64(n), p[:min(len(p)/n, room)*n], n)
+	r.pos += uint64(records) * step
+	r.next = r.pos
+	r.messages += uint64(records)
+	r.bytes += uint64(records) * uint64(n)
+	r.length = uint64(n)
+	return records
 }
 
 // Owing reports whether so much has been skipped that it should be released.

@@ -105,6 +105,51 @@ func (w *Writer) Append(p []byte) bool {
 	return true
 }
 
+// Send is Append and Commit in one, for a record that comes alone; it reports whether
+// there was room.
+// Preconditions: no run is open.
+func (w *Writer) Send(p []byte) bool {
+	pos, n := w.pos, uint64(len(p))
+	next := pos + layout.RecordSize(n)
+	if w.stamp != 0 || n > mem.Long || w.Data.Offset(pos)+(next-pos) > w.Data.Size() || next+layout.RecordHeader > w.limit {
+		return w.sendSlow(p)
+	}
+	w.Data.Copy(pos+layout.RecordHeader, p)
+	w.pos = next
+	w.publish(pos, layout.RecordThere|n, 1, n)
+	return true
+}
+
+func (w *Writer) sendSlow(p []byte) bool {
+	if w.Reserve(len(p)) == nil {
+		return false
+	}
+	w.Fill(p)
+	w.Push(len(p))
+	return true
+}
+
+// AppendRun is Append for several records of the same length, n bytes each, one behind
+// the other in p: for as many as there is room for, and as make the run as long as most
+// bytes. It returns how many they were. If that is none, Append may still find room.
+// Preconditions: n is not 0.
+func (w *Writer) AppendRun(p []byte, n int, most uint64) (records int) {
+	step := layout.RecordSize(uint64(n))
+	if w.header == 0 || n > mem.Short { // the first record may have a stamp
+		return 0
+	}
+	end := min(w.limit-layout.RecordHeader, w.pos+w.Data.Size()-w.Data.Offset(w.pos), w.first+most+step-1)
+	if end < w.pos+step {
+		return 0
+	}
+	records = min(int((end-w.pos)/step), len(p)/n)
+	w.Data.PutRun(w.pos, step, layout.RecordThere|uint64(n), p[:records*n], n)
+	w.pos += uint64(records) * step
+	w.added += uint64(records)
+	w.length += uint64(records) * uint64(n)
+	return records
+}
+
 func (w *Writer) appendSlow(p []byte) bool {
 	if w.Reserve(len(p)) == nil {
 		return false
@@ -149,6 +194,18 @@ func (w *Writer) Add(n int) {
 	w.length += uint64(n)
 }
 
+// Push is Add and Commit in one, for a record that comes alone.
+func (w *Writer) Push(n int) {
+	if w.stamp != 0 || w.header != 0 {
+		w.Add(n)
+		w.Commit()
+		return
+	}
+	pos := w.pos
+	w.pos += layout.RecordSize(uint64(n))
+	w.publish(pos, layout.RecordThere|uint64(n), 1, uint64(n))
+}
+
 func (w *Writer) addStamped(n uint64) {
 	w.clock = now()
 	w.Data.Put(w.pos+layout.RecordSize(n), w.clock)
@@ -181,24 +238,30 @@ func (w *Writer) Commit() {
 	if w.header == 0 {
 		return
 	}
+	header, records, bytes := w.header, w.added, w.length
+	w.header, w.added, w.length = 0, 0, 0
+	w.publish(w.first, header, records, bytes)
+}
+
+// publish makes the records from first up to pos visible, by the store of the first
+// header, wakes readers who sleep, and counts.
+func (w *Writer) publish(first, header, records, bytes uint64) {
 	// The end must be there before a reader can get to it.
 	w.Data.Put(w.pos, 0)
 	if w.Control.Hurry.Load() != 0 && mem.Fenceless() {
 		// The reader makes the fence that is missing here: see Reader.ReadyAsleep.
-		w.Data.Word(w.first).Release(w.header)
+		w.Data.Word(first).Release(header)
 	} else {
-		w.Data.Word(w.first).Store(w.header) // pairs with the load in Reader.Peek
+		w.Data.Word(first).Store(header) // pairs with the load in Reader.Peek
 	}
-	w.header = 0
 	// Pairs with the compare-and-swap of who goes to sleep: see EventCount.Notify.
 	if w.data.Load()&sleeps != 0 {
 		w.wake()
 	}
 	// What has been committed counts, also if we die before it is counted: the next
 	// writer counts again from the last mark.
-	w.messages += w.added
-	w.bytes += w.length
-	w.added, w.length = 0, 0
+	w.messages += records
+	w.bytes += bytes
 	w.Control.Messages.Release(w.messages)
 	w.Control.Bytes.Release(w.bytes)
 	if w.messages-w.stamped >= stampEvery {

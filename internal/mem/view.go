@@ -62,7 +62,11 @@ func (v View) Put(pos, x uint64) {
 // Copy copies p to a position, as plain memory; see Put.
 // Preconditions: it does not reach over the end, and is not longer than Long.
 func (v View) Copy(pos uint64, p []byte) {
-	copy(v.Bytes(pos, uint64(len(p))), p)
+	if len(p) <= Short {
+		copyWords(unsafe.Add(v.base, pos&v.mask), unsafe.Pointer(unsafe.SliceData(p)), uintptr(len(p)))
+	} else {
+		copy(v.Bytes(pos, uint64(len(p))), p)
+	}
 	crash.Point()
 }
 
