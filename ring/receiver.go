@@ -121,7 +121,7 @@ func (r *receiver) release() error {
 // next returns the next record, in place. It waits only if told so; ok is false if
 // there is none.
 func (r *receiver) next(ctx context.Context, wait bool) (p []byte, ok bool, err error) {
-	if r.follow.Tight(r.lane.Received()) {
+	if wait && r.follow.Tight(r.lane.Received()) {
 		r.keepOff()
 	}
 	for {

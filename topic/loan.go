@@ -84,8 +84,7 @@ func (l Loan[T]) end(op string, commit bool) error {
 	}
 	p.lent, p.loan = false, nil
 	if commit {
-		p.lane.Add(n)
-		p.lane.Commit()
+		p.lane.Push(n)
 	} else {
 		p.lane.Cancel()
 	}

@@ -79,6 +79,27 @@ func (s *source) skip() {
 	s.unsaid = true
 }
 
+// takeRun copies records of n bytes each to p, and skips them; see lane.Reader.TakeRun.
+func (s *source) takeRun(p []byte, n int) (records int) {
+	if s.in == nil {
+		return 0
+	}
+	if records = s.in.TakeRun(p, n); records > 0 {
+		s.length = n
+		s.number += uint64(records)
+		s.unsaid = true
+	}
+	return records
+}
+
+// written is how many records have been written to the lane so far.
+func (s *source) written() uint64 {
+	if s.in != nil {
+		return s.in.Control.Messages.Load()
+	}
+	return s.out.Control.Messages.Load()
+}
+
 // owing reports whether so much was read that it should be released.
 func (s *source) owing() bool {
 	if s.in != nil {

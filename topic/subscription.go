@@ -126,7 +126,12 @@ func (s *Subscription[T]) ReceiveBatch(ctx context.Context, vs []T) (n int, err 
 	if !s.port.Enter() {
 		return 0, s.port.Refused("receive from")
 	}
-	for n < len(vs) {
+	for size := s.payload.Size(); n < len(vs); {
+		if size > 0 {
+			if n += s.takeRun(s.payload.All(vs[n:]), size); n == len(vs) {
+				break
+			}
+		}
 		p, ok, err := s.next(ctx, n == 0)
 		if err != nil {
 			s.releaseAll()
@@ -233,6 +238,9 @@ func (s *Subscription[T]) step(ctx context.Context, used, runs bool) (*T, error)
 			s.sources[s.at].release()
 		}
 	}
+	if s.follow.Tight(s.taken) {
+		s.keepOff()
+	}
 	p, ok, err := s.look()
 	if !ok {
 		s.releaseAll()
@@ -251,6 +259,9 @@ func (s *Subscription[T]) step(ctx context.Context, used, runs bool) (*T, error)
 // next returns the next record, in place or copied. It waits only if told so; ok is
 // false if there is none.
 func (s *Subscription[T]) next(ctx context.Context, wait bool) (p []byte, ok bool, err error) {
+	if wait && s.follow.Tight(s.taken) {
+		s.keepOff()
+	}
 	for {
 		if p, ok, err = s.look(); ok || err != nil {
 			return p, ok, err
@@ -282,6 +293,27 @@ func (s *Subscription[T]) look() (p []byte, ok bool, err error) {
 		s.turn()
 	}
 	return nil, false, nil
+}
+
+// takeRun copies records of n bytes each to p, as many as it can without further ado.
+func (s *Subscription[T]) takeRun(p []byte, n int) (records int) {
+	src := &s.sources[s.at]
+	if s.held || s.left <= 0 || src.missed != 0 {
+		return 0
+	}
+	records = src.takeRun(p[:min(len(p), s.left*n)], n)
+	s.left -= records
+	s.taken += uint64(records)
+	if records > 0 {
+		s.last = Info{Publisher: s.at, Number: src.number - 1}
+	}
+	return records
+}
+
+// keepOff lets the publisher get ahead if it is close.
+func (s *Subscription[T]) keepOff() {
+	src, taken := &s.sources[s.at], s.taken
+	s.follow.KeepOff(taken, layout.RecordSize(uint64(src.length)), func() uint64 { return taken + src.written() - src.number })
 }
 
 // turn passes to the next lane.

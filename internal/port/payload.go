@@ -43,6 +43,19 @@ func (p Payload[T]) Bytes(v *T) []byte {
 	return mem.BytesOf(v)
 }
 
+// Size is how many bytes all values have, which then lie one behind the other in a slice
+// of them; 0 if each has its own, or none.
+func (p Payload[T]) Size() int {
+	if p.untyped {
+		return 0
+	}
+	return p.Length
+}
+
+// All returns the bytes of several values, in place.
+// Preconditions: T is not []byte.
+func (p Payload[T]) All(vs []T) []byte { return mem.ValuesOf(vs) }
+
 // Check reports bytes that are none of a value, at a position of the object.
 func (p Payload[T]) Check(b []byte, pos uint64) error {
 	if p.Length >= 0 && len(b) != p.Length {
