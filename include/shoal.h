@@ -2382,6 +2382,7 @@ struct shoal_pacer_ {
 	uint32_t briefs; /* short waits, less four for each other; 0 when it has backed off */
 	uint32_t trust;  /* how many it takes to back off */
 	int64_t back;    /* nanoseconds for which it backs off; 0: not at all */
+	uint64_t look;   /* how much is taken when it looks how far the writer is ahead */
 };
 
 #define SHOAL_PACE_LOOKS_ 2  /* in a wait that counts as short, with one more for each record before it */
@@ -2390,6 +2391,10 @@ struct shoal_pacer_ {
 #define SHOAL_PACE_TRUST_MAX_ 4096
 #define SHOAL_PACE_BACK_MIN_ 1500 /* nanoseconds */
 #define SHOAL_PACE_BACK_MAX_ 6000
+#define SHOAL_PACE_LONG_ 256   /* records without running dry, behind which it looks how far the writer is ahead */
+#define SHOAL_PACE_CLOSE_ 4096 /* bytes: where processors fetch ahead, and a writer's stores wait to be done */
+#define SHOAL_PACE_OFF_ 16384  /* bytes: how far it lets the writer get */
+#define SHOAL_PACE_STEP_ 1000  /* nanoseconds */
 
 static inline void shoal_pace_distrust_(struct shoal_pacer_ *f)
 {
@@ -2405,6 +2410,7 @@ SHOAL_SLOW_ bool shoal_pace_(struct shoal_pacer_ *f, uint64_t taken, bool (*read
 	bool first = f->briefs != 0;
 
 	f->taken = taken;
+	f->look = taken + SHOAL_PACE_LONG_;
 	if (f->back != 0 && !first && run < SHOAL_PACE_DENSE_) {
 		shoal_pace_distrust_(f);
 	} else if (f->back != 0) {
@@ -2438,6 +2444,35 @@ SHOAL_SLOW_ bool shoal_pace_(struct shoal_pacer_ *f, uint64_t taken, bool (*read
 		f->back = SHOAL_PACE_BACK_MIN_;
 	}
 	return looks != 0;
+}
+
+/* Whether it is time to look how far the writer is ahead. Who is about as fast as its
+ * writer need not run dry at all: it takes each record while the writer fills the next,
+ * and waits for the line instead of for the record. */
+static inline bool shoal_tight_(const struct shoal_pacer_ *f, uint64_t taken) { return taken >= f->look; }
+
+/* Lets the writer get ahead, if it is close and fast. The next record to be read has this
+ * number in its lane, and the last one took size bytes. */
+SHOAL_SLOW_ void shoal_keep_off_(struct shoal_pacer_ *f, uint64_t taken, uint64_t number, uint64_t size,
+                                 const struct shoal_format_lane *lane)
+{
+	uint64_t ahead = __atomic_load_n(&lane->messages, __ATOMIC_RELAXED) - number, before, far_off = UINT64_C(1) << 20;
+	uint64_t pauses = ((uint64_t)SHOAL_PACE_STEP_ * __atomic_load_n(&shoal_this_process_.pauses, __ATOMIC_RELAXED) >> 16) + 1;
+	int64_t left;
+
+	if (ahead * size < SHOAL_PACE_CLOSE_) {
+		for (left = SHOAL_PACE_BACK_MAX_; left > 0 && ahead * size < SHOAL_PACE_OFF_; left -= SHOAL_PACE_STEP_) {
+			before = ahead;
+			shoal_pause_(pauses);
+			ahead = __atomic_load_n(&lane->messages, __ATOMIC_RELAXED) - number;
+			if (ahead < before + SHOAL_PACE_DENSE_) { /* it is slow, or has come to its end */
+				f->look = taken + SHOAL_PACE_LONG_;
+				return;
+			}
+		}
+	}
+	/* A damaged count is looked at again. */
+	f->look = taken + (ahead < SHOAL_PACE_DENSE_ ? SHOAL_PACE_DENSE_ : ahead < far_off ? ahead : far_off);
 }
 
 /* ============================================================= Waiting ==
@@ -5177,6 +5212,9 @@ static inline int shoal_ring_next_(struct shoal_ring *r, const void **p, size_t 
 		return shoal_not_here_(&r->object.members);
 	if (!r->reader.open)
 		return SHOAL_ENOTOWNER;
+	if (timeout != 0 && shoal_tight_(&r->reader.pacer, r->reader.messages))
+		shoal_keep_off_(&r->reader.pacer, r->reader.messages, r->reader.messages, shoal_record_size_(r->reader.length),
+		                &r->control->lane);
 	err = shoal_ring_peek_(r, p, n);
 	if (err == 0)
 		err = shoal_ring_next_slow_(r, p, n, timeout, begun);
@@ -7253,15 +7291,6 @@ struct shoal_topic_source_ {
 	uint64_t missed; /* that have not been told yet */
 };
 
-/* See shoal_follow_. */
-struct shoal_follower_ {
-	struct shoal_spinner_ spinner;
-	uint64_t taken; /* when it last ran dry */
-	uint32_t brief; /* short waits, less four for each other; 0 when it has backed off */
-	uint32_t trust; /* how many it takes to back off */
-	int64_t back;   /* nanoseconds it backs off; 0: not at all */
-};
-
 /* Which record something was. */
 struct shoal_topic_info {
 	uint32_t publisher; /* number of its lane */
@@ -7284,9 +7313,9 @@ struct shoal_topic_subscriber {
 	uint64_t *copy;
 	uint32_t at;   /* lane of which the record at hand is, or will be next */
 	int32_t left;  /* records until it is another lane's turn */
-	uint64_t missed, taken, looks;
+	uint64_t missed, taken;
 	struct shoal_topic_info last;
-	struct shoal_follower_ follow;
+	struct shoal_pacer_ pacer;
 };
 
 /* How to subscribe. NULL or zeros: reliable, from now on, without a name. */
@@ -9240,78 +9269,7 @@ static inline bool shoal_topic_always_owed_(void *argument) { return argument !=
 
 static inline bool shoal_topic_spin_ready_(const void *argument)
 {
-	struct shoal_topic_subscriber *s = (struct shoal_topic_subscriber *)(uintptr_t)argument;
-
-	s->looks++;
-	return shoal_topic_ready_(s) != 0;
-}
-
-/* Spins, for somebody who follows a stream and has seen all of it so far.
- *
- * A reader that is faster than its writer looks at each record as soon as it is there,
- * and takes the cache line away from the writer, who is about to write the next one
- * beside it: both go at the pace of a line that is thrown to and fro. If it lets the
- * writer get ahead for some microseconds each time it has seen all, both work on lines
- * of their own. But if each record is the answer to one of our own, or records are
- * rare, every wait is delay. The two differ in how long records let us wait, and in how
- * many there are afterwards: who has run dry often, and found the next record after a
- * look or two, backs off. If that brings few records it was wrong, and it takes twice
- * as many short waits before it is tried again. */
-#define SHOAL_TRUST_FIRST_ 16
-#define SHOAL_TRUST_LAST_ 4096
-#define SHOAL_DENSE_ 16 /* records behind a back-off that make it worthwhile */
-#define SHOAL_BACK_FIRST_ 1500
-#define SHOAL_BACK_LAST_ 6000
-
-static inline void shoal_distrust_(struct shoal_follower_ *f)
-{
-	f->trust = 2 * f->trust < SHOAL_TRUST_LAST_ ? 2 * f->trust : SHOAL_TRUST_LAST_;
-	f->back = 0;
-	f->brief = 0;
-}
-
-SHOAL_SLOW_ bool shoal_follow_(struct shoal_topic_subscriber *s)
-{
-	struct shoal_follower_ *f = &s->follow;
-	uint64_t run = s->taken - f->taken;
-	bool first, found;
-
-	f->taken = s->taken;
-	if (f->back != 0) {
-		first = f->brief != 0;
-		if (!first && run < SHOAL_DENSE_)
-			shoal_distrust_(f);
-		else {
-			shoal_pause_(((uint64_t)f->back * __atomic_load_n(&shoal_this_process_.pauses, __ATOMIC_RELAXED) >> 16) + 1);
-			if (shoal_topic_ready_(s) != 0) {
-				if (!first) {
-					f->back = 2 * f->back < SHOAL_BACK_LAST_ ? 2 * f->back : SHOAL_BACK_LAST_;
-					f->trust = SHOAL_TRUST_FIRST_;
-				}
-				f->brief = 0;
-				return true;
-			}
-			if (first)
-				shoal_distrust_(f);
-			else /* the writer is late, but has been fast */
-				__atomic_store_n(&f->spinner.budget, SHOAL_SPIN_MAX_, __ATOMIC_RELAXED);
-		}
-	}
-	s->looks = 0;
-	found = shoal_spin_(&f->spinner, shoal_topic_spin_ready_, s);
-	if (found && s->looks == 1 && f->back == 0)
-		return true; /* it was there */
-	f->trust = f->trust > SHOAL_TRUST_FIRST_ ? f->trust : SHOAL_TRUST_FIRST_;
-	if (!found || f->back != 0) {
-		f->brief = 0;
-		f->back = 0;
-	} else if (s->looks - 1 > 2 + run)
-		f->brief -= f->brief < 4 ? f->brief : 4;
-	else if (f->brief < f->trust)
-		f->brief++;
-	else
-		f->back = SHOAL_BACK_FIRST_;
-	return found;
+	return shoal_topic_ready_((struct shoal_topic_subscriber *)(uintptr_t)argument) != 0;
 }
 
 /* Waits for a record, or what is none. */
@@ -9324,7 +9282,7 @@ SHOAL_SLOW_ int shoal_topic_await_(struct shoal_topic_subscriber *s, int64_t tim
 	if (err < 0)
 		return err;
 	shoal_topic_release_all_(s);
-	if (timeout != 0 && shoal_follow_(s)) {
+	if (timeout != 0 && shoal_pace_(&s->pacer, s->taken, shoal_topic_spin_ready_, s)) {
 		err = shoal_topic_ready_(s); /* a record, or that we are to leave */
 	} else if (timeout != 0 || !shoal_topic_some_(s)) {
 		shoal_topic_rest_(s);
@@ -9377,6 +9335,9 @@ static inline int shoal_topic_peek_for(struct shoal_topic_subscriber *s, const v
 
 	if (!shoal_topic_subscribes_(s))
 		return shoal_topic_not_subscribing_(s);
+	if (timeout != 0 && shoal_tight_(&s->pacer, s->taken))
+		shoal_keep_off_(&s->pacer, s->taken, s->sources[s->at].number, shoal_record_size_(s->sources[s->at].length),
+		                s->sources[s->at].lane.control);
 	while ((err = shoal_topic_next_(s, p, n)) == 0) {
 		err = shoal_topic_await_(s, timeout);
 		if (err < 0)
