@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+
+	"github.com/seed-247006a4/shoal/posix"
 )
 
 // advice says what a person can do about err on a. An error that already
@@ -15,6 +17,10 @@ func advice(a Address, err error) string {
 		return ""
 	}
 	switch {
+	case a.kind == POSIX && errors.Is(err, syscall.ENOENT) && !hasShmDir():
+		return "there is no " + posix.ShmDir + " in which it could be; mount it: mount -t tmpfs -o mode=1777 tmpfs " + posix.ShmDir
+	case a.kind == POSIX && errors.Is(err, syscall.EROFS):
+		return posix.ShmDir + " is mounted read-only; mount -o remount,rw " + posix.ShmDir
 	case errors.Is(err, syscall.ELOOP):
 		return "a symbolic link stands in its place and is not followed; name the target itself"
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
@@ -31,6 +37,12 @@ func advice(a Address, err error) string {
 		return "shared memory needs Linux on x86-64 or arm64"
 	}
 	return ""
+}
+
+// hasShmDir reports whether the system has the directory of POSIX objects.
+func hasShmDir() bool {
+	_, err := os.Stat(posix.ShmDir)
+	return !errors.Is(err, syscall.ENOENT)
 }
 
 // refusal says who owns a POSIX or file object and who asks for it. (For System

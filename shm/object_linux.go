@@ -3,6 +3,7 @@
 package shm
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -54,7 +55,7 @@ func listObjects() ([]Info, error) {
 		return nil, err
 	}
 	entries, err := os.ReadDir(posix.ShmDir)
-	if err != nil {
+	if err != nil && !errors.Is(err, unix.ENOENT) { // without the directory there are no POSIX objects
 		return nil, err
 	}
 	for _, e := range entries {

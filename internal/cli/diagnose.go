@@ -46,6 +46,7 @@ type machine struct {
 // filesystem is what statfs(2) and stat(2) say of a mounted directory.
 type filesystem struct {
 	tmpfs              bool
+	readOnly           bool
 	size, free         uint64 // bytes
 	inodes, inodesFree uint64
 	mode               fs.FileMode // permission and sticky bits as the system numbers them
@@ -116,6 +117,8 @@ func (m *machine) checkShmDir() finding {
 	used := d.size - min(d.free, d.size)
 	text := fmt.Sprintf("%s, %s used (%.0f%%)", bytesText(int64(d.size)), bytesText(int64(used)), 100*float64(used)/float64(max(d.size, 1)))
 	switch {
+	case d.readOnly:
+		return problem.report(check, "mount -o remount,rw /dev/shm", "%s, mounted read-only: nobody can make objects", text)
 	case !d.tmpfs:
 		return warning.report(check, "mount it: mount -t tmpfs -o mode=1777 tmpfs /dev/shm", "%s, and no tmpfs: objects live on a disk", text)
 	case d.mode&0o7777 != 0o1777:

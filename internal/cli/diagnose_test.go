@@ -96,6 +96,7 @@ func TestEveryComplaint(t *testing.T) {
 	}{
 		{"no /proc", "system", missing("proc/sys/kernel/osrelease"), problem, "cannot be read", "mount -t proc"},
 		{"no /dev/shm", "/dev/shm", func(m *machine) { m.shmDir = func() (filesystem, error) { return filesystem{}, fs.ErrNotExist } }, problem, "file does not exist", "mount -t tmpfs"},
+		{"read-only", "/dev/shm", dir(func(d *filesystem) { d.readOnly = true }), problem, "read-only", "remount,rw"},
 		{"a disk", "/dev/shm", dir(func(d *filesystem) { d.tmpfs = false }), warning, "no tmpfs", "mount -t tmpfs"},
 		{"not for all", "/dev/shm", dir(func(d *filesystem) { d.mode = 0o755 }), warning, "mode 0755", "chmod 1777"},
 		{"nearly full", "/dev/shm", dir(func(d *filesystem) { d.free = 100 << 20 }), warning, "(90%)", "shoal ls"},

@@ -50,6 +50,7 @@ func statDir(dir string) (filesystem, error) {
 	}
 	return filesystem{
 		tmpfs:      sfs.Type == unix.TMPFS_MAGIC,
+		readOnly:   sfs.Flags&unix.ST_RDONLY != 0,
 		size:       sfs.Blocks * uint64(sfs.Bsize),
 		free:       sfs.Bavail * uint64(sfs.Bsize),
 		inodes:     sfs.Files,

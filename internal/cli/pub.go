@@ -125,7 +125,7 @@ func topicType(name string) (*schema.Schema, error) {
 
 // withCreate says what to do about an object that is not there, where --create makes it.
 func withCreate(err error) error {
-	if e := (*shm.Error)(nil); errors.Is(err, fs.ErrNotExist) && errors.As(err, &e) {
+	if e := (*shm.Error)(nil); errors.Is(err, fs.ErrNotExist) && errors.As(err, &e) && e.Advice == "" {
 		e.Advice = "to make it add --create"
 	}
 	return err

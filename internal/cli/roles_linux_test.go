@@ -21,6 +21,7 @@ var roles = map[string]func(args []string) int{
 	"as-nobody":      asNobody,
 	"contained":      contained,
 	"contained-init": containedInit,
+	"without":        without,
 }
 
 // self is this binary for every user, wherever it lies.
@@ -126,6 +127,26 @@ func contained(args []string) int {
 		return 99
 	}
 	return cmd.ProcessState.ExitCode()
+}
+
+// without runs shoal where /dev/shm is missing, or read-only, in a mount namespace of its own.
+func without(args []string) int {
+	what, args := args[0], args[1:]
+	runtime.LockOSThread() // which execs, and so takes its namespace along
+	err := errors.Join(unix.Unshare(unix.CLONE_NEWNS), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+	if err == nil {
+		switch what {
+		case "shm": // all of /dev, since another file system's directory cannot be taken away
+			err = unix.Mount("tmpfs", "/dev", "tmpfs", 0, "")
+		case "writing":
+			err = unix.Mount("tmpfs", "/dev/shm", "tmpfs", unix.MS_RDONLY, "")
+		}
+	}
+	if err == nil {
+		err = syscall.Exec(self, append([]string{"shoal"}, args...), os.Environ())
+	}
+	fmt.Fprintln(os.Stderr, "without:", err)
+	return 99
 }
 
 func containedInit(args []string) int {

@@ -40,7 +40,7 @@ func (s serial) Verbose() bool { return testing.Verbose() }
 //	masked FILE                    compare stdout, with what changes from run to run masked, to FILE
 //	object FILE TEXT               make a file that holds the text
 //
-// and PROGRAM may be as-nobody or contained (see roles). What a script leaves
+// and PROGRAM may be as-nobody, contained or without (see roles). What a script leaves
 // behind fails it.
 func TestScripts(t *testing.T) {
 	isolate.Require(t)

@@ -138,8 +138,8 @@ func (c *command) write(w writing, args []string) error {
 func (w writing) open(addr string, length int64) (seg *shm.Segment, created bool, err error) {
 	if !w.create {
 		seg, err = shm.Open(addr, nil)
-		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("%w; to make it add --create --size N", err)
+		if e := (*shm.Error)(nil); errors.Is(err, fs.ErrNotExist) && errors.As(err, &e) && e.Advice == "" {
+			e.Advice = "to make it add --create --size N"
 		}
 		return seg, false, err
 	}
