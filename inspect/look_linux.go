@@ -59,7 +59,11 @@ func openToLook(a shm.Address) (*os.File, error) {
 		fd, _, err = sys.OpenRegular(path, unix.O_RDONLY, 0)
 	}
 	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+		advice := ""
+		if errors.Is(err, fs.ErrPermission) {
+			advice = "to look into it takes permission to read it"
+		}
+		return nil, &shm.Error{Op: "open", Object: a.String(), Err: err, Advice: advice}
 	}
 	return os.NewFile(uintptr(fd), path), nil
 }

@@ -34,7 +34,7 @@ func (c *command) sayDamage(o inspect.Object) error {
 	default:
 		return nil
 	}
-	c.say("shoal: stat %s: %v", name, err)
+	c.say("shoal: stat %s: %v", name, c.named(err))
 	return err
 }
 
