@@ -70,7 +70,11 @@ func parseAddress(s string) (Address, error) {
 	}
 	scheme, rest, found := strings.Cut(s, ":")
 	if !found {
-		return Address{}, fmt.Errorf("not an address (did you mean %q?): %w", "/"+s, syscall.EINVAL)
+		hint := ""
+		if _, err := posix.ShmPath(s); err == nil {
+			hint = fmt.Sprintf(" (did you mean %q?)", "/"+s)
+		}
+		return Address{}, fmt.Errorf("not an address%s: %w", hint, syscall.EINVAL)
 	}
 	switch scheme {
 	case "posix":
@@ -109,7 +113,7 @@ func posixAddress(name string) (Address, error) {
 		if errors.Is(err, syscall.ENAMETOOLONG) {
 			why = "is longer than 255 bytes"
 		}
-		return Address{}, fmt.Errorf("POSIX name %s %w", why, err)
+		return Address{}, fmt.Errorf("POSIX name %s: %w", why, err)
 	}
 	return Address{kind: POSIX, name: path}, nil
 }
