@@ -66,7 +66,7 @@ CC in the environment that compiler is used.`,
 	f.BoolVar(&quick, "quick", false, "less of everything: three rounds of 40ms")
 	f.BoolVar(&list, "list", false, "tell what can be measured, and measure nothing")
 	f.DurationVar(&o.Time, "time", o.Time, "time of each measurement in each round")
-	f.IntVar(&o.Rounds, "rounds", o.Rounds, "how often each is measured")
+	numberVar(cmd, &o.Rounds, "rounds", o.Rounds, 1, "how often each is measured")
 	f.StringVar(&o.Compiler, "cc", "", "the C `compiler`; none: the limits in Go")
 	noCompletion(cmd, "time", "rounds")
 	return cmd

@@ -56,10 +56,10 @@ publisher goes on behind it. It says what it has sent, also on Ctrl-C.`,
 	p.flags(cmd, "topic")
 	f := cmd.Flags()
 	f.Var(&p.laneSize, "lane-size", "new: `bytes` each publisher keeps (default 128KiB)")
-	f.IntVar(&p.options.Publishers, "publishers", topic.DefaultPublishers, "new: how many at a time")
-	f.IntVar(&p.options.Subscribers, "subscribers", topic.DefaultSubscribers, "new: how many at a time")
+	numberVar(cmd, &p.options.Publishers, "publishers", topic.DefaultPublishers, 1, "new: how many at a time")
+	numberVar(cmd, &p.options.Subscribers, "subscribers", topic.DefaultSubscribers, 1, "new: how many at a time")
 	f.StringVar(&p.policy, "policy", "wait", "new: what to do about the slow")
-	f.IntVar(&p.subscribers, "wait-subscribers", 0, "first wait until there are `N`")
+	numberVar(cmd, &p.subscribers, "wait-subscribers", 0, 0, "first wait until there are `N`")
 	noCompletion(cmd, "lane-size", "publishers", "subscribers", "wait-subscribers")
 	must(cmd.RegisterFlagCompletionFunc("policy", cobra.FixedCompletions([]string{"wait", "refuse", "drop"}, cobra.ShellCompDirectiveNoFileComp)))
 	return cmd

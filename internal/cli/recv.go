@@ -75,11 +75,11 @@ back what is not. The exit code is 4 if --timeout is over before.`,
 	}
 	r.printing.flags(cmd)
 	f := cmd.Flags()
-	f.Uint64Var(&r.count, "count", 0, "end after `N` messages")
+	numberVar(cmd, &r.count, "count", 0, 0, "end after `N` messages")
 	f.StringVar(&r.ack, "ack", "auto", "when: auto or manual")
-	f.IntVar(&r.inFlight, "in-flight", 1, "--ack=manual: most without an answer")
+	numberVar(cmd, &r.inFlight, "in-flight", 1, 1, "--ack=manual: most without an answer")
 	f.StringVar(&r.exec, "exec", "", "run a `command` for each message")
-	f.IntVar(&r.attempts, "attempts", 0, "--exec: end when a message has failed `N` times")
+	numberVar(cmd, &r.attempts, "attempts", 0, 0, "--exec: end when a message has failed `N` times")
 	f.BoolVar(&r.wait, "wait", false, "wait until there is such a queue")
 	f.DurationVar(&r.timeout, "timeout", 0, "end after a time: 500ms, 10s")
 	must(cmd.RegisterFlagCompletionFunc("ack", cobra.FixedCompletions([]string{"auto", "manual"}, cobra.ShellCompDirectiveNoFileComp)))
@@ -127,8 +127,8 @@ func (c *command) receive(ctx context.Context, r *receiving, name string) error 
 		return usageError{fmt.Errorf("--ack=%s: it is auto or manual", r.ack)}
 	case r.ack == "manual" && (r.raw || r.asHex):
 		return usageError{errors.New("tokens stand before lines and JSON: neither --raw nor --hex")}
-	case r.inFlight < 1 || r.attempts < 0 || r.timeout < 0:
-		return usageError{errors.New("--in-flight is at least 1, --attempts and --timeout are not negative")}
+	case r.timeout < 0:
+		return usageError{errors.New("--timeout is not negative")}
 	}
 	ctx, cancel := limited(ctx, r.timeout)
 	defer cancel()

@@ -61,8 +61,8 @@ func (c *command) semCreateCommand() *cobra.Command {
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	cmd.Flags().Uint32Var(&value, "value", 0, "its first value")
-	cmd.Flags().IntVar(&count, "count", 1, "how many semaphores a System V set has, all of that value")
+	numberVar(cmd, &value, "value", 0, 0, "its first value")
+	numberVar(cmd, &count, "count", 1, 1, "how many semaphores a System V set has, all of that value")
 	cmd.Flags().Var(&perm, "mode", "its permissions, in `octal`")
 	noCompletion(cmd, "value", "count", "mode")
 	return cmd
@@ -82,13 +82,10 @@ func (c *command) semPostCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if n < 1 {
-				return usageError{fmt.Errorf("count %d: at least 1", n)}
-			}
 			return a.post(n)
 		},
 	}
-	cmd.Flags().IntVar(&n, "count", 1, "how often")
+	numberVar(cmd, &n, "count", 1, 1, "how often")
 	noCompletion(cmd, "count")
 	return cmd
 }
@@ -110,9 +107,6 @@ With --count, what has been taken before that stays taken.`,
 			if err != nil {
 				return err
 			}
-			if n < 1 {
-				return usageError{fmt.Errorf("count %d: at least 1", n)}
-			}
 			if timeout < 0 {
 				return usageError{fmt.Errorf("time-out %v is negative", timeout)}
 			}
@@ -130,7 +124,7 @@ With --count, what has been taken before that stays taken.`,
 		},
 	}
 	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long to wait: 500ms, 10s; without it, for ever")
-	cmd.Flags().IntVar(&n, "count", 1, "how often")
+	numberVar(cmd, &n, "count", 1, 1, "how often")
 	noCompletion(cmd, "timeout", "count")
 	return cmd
 }
@@ -216,7 +210,9 @@ func semaphoreAddress(s string) (semaphore, error) {
 		key, err := sysv.ParseKey(text)
 		index := uint64(0)
 		if err == nil && indexed {
-			index, err = strconv.ParseUint(number, 10, 16)
+			if index, err = strconv.ParseUint(number, 10, 16); err != nil {
+				err = fmt.Errorf("%q is no number of a semaphore in its set", number)
+			}
 		}
 		if err == nil && key == sysv.Private {
 			err = errors.New("key 0 is IPC_PRIVATE and finds nothing")

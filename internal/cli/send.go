@@ -45,7 +45,7 @@ It waits while the queue is full. It says what it has sent, also on Ctrl-C.`,
 	}
 	s.flags(cmd, "queue")
 	f := cmd.Flags()
-	f.IntVar(&s.options.Slots, "slots", queue.DefaultSlots, "new: messages, a power of two")
+	numberVar(cmd, &s.options.Slots, "slots", queue.DefaultSlots, 1, "new: messages, a power of two")
 	f.Var(&s.longest, "max-message", "new: `bytes` of the longest (default 992)")
 	noCompletion(cmd, "slots", "max-message")
 	return cmd

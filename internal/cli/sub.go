@@ -68,7 +68,7 @@ is 4 if --timeout is over before.`,
 	s.printing.flags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&s.from, "from", "now", "begin with the oldest record, or now")
-	f.Uint64Var(&s.count, "count", 0, "end after `N` records")
+	numberVar(cmd, &s.count, "count", 0, 0, "end after `N` records")
 	f.BoolVar(&s.reliable, "reliable", false, "have publishers wait")
 	f.StringVar(&s.name, "name", "", "reliable, by a `name` that outlives the process")
 	f.BoolVar(&s.forget, "forget", false, "end the subscription of that name")

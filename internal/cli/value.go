@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"math"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
 )
 
 // size is a flag that holds a number of bytes: 1024, 64KiB, 1.5GiB, 10MB. As
@@ -57,6 +59,39 @@ func (s *positiveSize) Set(text string) error {
 	if s.size == 0 {
 		return fmt.Errorf("%q: an object has at least 1 byte", text)
 	}
+	return nil
+}
+
+// number is a flag that holds a whole number, and at least so many.
+type number[T int | uint32 | uint64] struct {
+	value *T
+	least T
+}
+
+// numberVar is IntVar and its like, with words of our own for what is no such number.
+func numberVar[T int | uint32 | uint64](cmd *cobra.Command, value *T, name string, initial, least T, usage string) {
+	*value = initial
+	cmd.Flags().Var(number[T]{value, least}, name, usage)
+}
+
+func (n number[T]) String() string {
+	if n.value == nil { // the zero value is asked, too, for what the default may be
+		return "0"
+	}
+	return strconv.FormatUint(uint64(*n.value), 10)
+}
+
+func (n number[T]) Type() string { return "int" }
+
+func (n number[T]) Set(text string) error {
+	v, err := strconv.ParseUint(text, 10, 64)
+	switch {
+	case errors.Is(err, strconv.ErrRange), err == nil && (v > math.MaxInt64 || uint64(T(v)) != v):
+		return fmt.Errorf("%q is too large", text)
+	case err != nil || v < uint64(n.least):
+		return fmt.Errorf("%q is no whole number of at least %d", text, n.least)
+	}
+	*n.value = T(v)
 	return nil
 }
 

@@ -71,3 +71,34 @@ func TestAge(t *testing.T) {
 		}
 	}
 }
+
+func TestNumber(t *testing.T) {
+	var small uint32
+	var whole int
+	for _, c := range []struct {
+		flag interface{ Set(string) error }
+		text string
+		want string // of the error
+	}{
+		{number[uint32]{&small, 0}, "4294967295", ""},
+		{number[uint32]{&small, 0}, "4294967296", `"4294967296" is too large`},
+		{number[uint32]{&small, 0}, "-1", `"-1" is no whole number of at least 0`},
+		{number[int]{&whole, 1}, "9223372036854775807", ""},
+		{number[int]{&whole, 1}, "9223372036854775808", `"9223372036854775808" is too large`},
+		{number[int]{&whole, 1}, "99999999999999999999", `"99999999999999999999" is too large`},
+		{number[int]{&whole, 1}, "0", `"0" is no whole number of at least 1`},
+		{number[int]{&whole, 1}, "1.5", `"1.5" is no whole number of at least 1`},
+		{number[int]{&whole, 1}, "1", ""},
+	} {
+		got := ""
+		if err := c.flag.Set(c.text); err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%s: %q; want %q", c.text, got, c.want)
+		}
+	}
+	if small != 4294967295 || whole != 1 {
+		t.Errorf("set to %d and %d; want 4294967295 and 1", small, whole)
+	}
+}

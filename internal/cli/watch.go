@@ -55,7 +55,7 @@ it, nor can tell that it is there. Ctrl-C ends it.
 	}
 	f := cmd.Flags()
 	f.DurationVar(&interval, "interval", time.Second, "how often: 100ms, 10s")
-	f.Uint64Var(&times, "count", 0, "end after so many `times`; 0: never")
+	numberVar(cmd, &times, "count", 0, 0, "end after so many `times`; 0: never")
 	noCompletion(cmd, "interval", "count")
 	return cmd
 }
