@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// C returns the declaration of the type in C11, complete with what it includes: struct name, or name as a typedef if the type
+// C returns the declaration of the type in C11, which is one in C++17, too, complete with what it includes: struct name, or name as a typedef if the type
 // is no struct. Padding is explicit, and size, alignment and every offset are asserted: what compiles has the layout. Structs
 // within are declared before, named after the first field that has them; structs that are the same are declared once.
 //
@@ -20,6 +20,9 @@ func (s *Schema) C(name string) string {
 	}
 	c := &cWriter{names: make(map[string]bool), structs: make(map[string]string)}
 	name = c.unique(cName(name))
+	macro := strings.ToUpper(name)
+	fmt.Fprintf(c, "#ifndef %s_SCHEMA\n\n", macro)
+	fmt.Fprintf(c, "#include <assert.h>\n#ifndef __cplusplus\n#include <stdalign.h>\n#endif\n")
 	fmt.Fprintf(c, "#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n\n")
 
 	elem, dims := s.root.element()
@@ -32,15 +35,14 @@ func (s *Schema) C(name string) string {
 	}
 	if s.root.Kind != Struct {
 		fmt.Fprintf(c, "typedef %s %s%s;\n", c.spec(elem), name, dims)
-		fmt.Fprintf(c, "_Static_assert(sizeof(%s) == %d, \"size of %[1]s\");\n\n", name, s.root.Size)
+		fmt.Fprintf(c, "static_assert(sizeof(%s) == %d, \"size of %[1]s\");\n\n", name, s.root.Size)
 	}
 
-	macro := strings.ToUpper(name)
 	fmt.Fprintf(c, "#define %s_FINGERPRINT UINT64_C(0x%016x)\n#define %[1]s_SCHEMA", macro, s.fingerprint)
 	for line := range strings.Lines(s.text) {
 		fmt.Fprintf(c, " \\\n\t\"%s\"", strings.NewReplacer("\t", `\t`, "\n", `\n`).Replace(line))
 	}
-	fmt.Fprintln(c)
+	fmt.Fprintf(c, "\n\n#endif\n")
 	return c.String()
 }
 
@@ -75,7 +77,7 @@ func (c *cWriter) structure(name string, t *Type) {
 		natural = max(natural, m.t.Align)
 	}
 	if natural < t.Align {
-		align = fmt.Sprintf("_Alignas(%d) ", t.Align)
+		align = fmt.Sprintf("alignas(%d) ", t.Align)
 	}
 	fmt.Fprintf(c, "struct %s {\n", name)
 	for _, m := range members {
@@ -84,11 +86,11 @@ func (c *cWriter) structure(name string, t *Type) {
 		align = ""
 	}
 	fmt.Fprintf(c, "};\n")
-	fmt.Fprintf(c, "_Static_assert(sizeof(struct %s) == %d, \"size of struct %[1]s\");\n", name, t.Size)
-	fmt.Fprintf(c, "_Static_assert(_Alignof(struct %s) == %d, \"alignment of struct %[1]s\");\n", name, t.Align)
+	fmt.Fprintf(c, "static_assert(sizeof(struct %s) == %d, \"size of struct %[1]s\");\n", name, t.Size)
+	fmt.Fprintf(c, "static_assert(alignof(struct %s) == %d, \"alignment of struct %[1]s\");\n", name, t.Align)
 	for _, m := range members {
 		if !m.padding {
-			fmt.Fprintf(c, "_Static_assert(offsetof(struct %s, %s) == %d, \"offset of %[2]s in struct %[1]s\");\n", name, m.name, m.offset)
+			fmt.Fprintf(c, "static_assert(offsetof(struct %s, %s) == %d, \"offset of %[2]s in struct %[1]s\");\n", name, m.name, m.offset)
 		}
 	}
 	fmt.Fprintln(c)
@@ -147,11 +149,15 @@ func members(t *Type) (out []member) {
 	return out
 }
 
-// cReserved are the keywords of C11, and the macros of the headers that C includes.
+// cReserved are the keywords of C11 and C++20, and the macros of the headers that C includes.
 var cReserved = strings.Fields(`auto break case char const continue default do double else enum extern float for goto if inline
 	int long register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
 	_Alignas _Alignof _Atomic _Bool _Complex _Generic _Imaginary _Noreturn _Static_assert _Thread_local
-	bool true false NULL offsetof`)
+	alignas alignof and and_eq asm bitand bitor catch char8_t char16_t char32_t class co_await co_return co_yield compl concept
+	const_cast consteval constexpr constinit decltype delete dynamic_cast explicit export friend mutable namespace new noexcept
+	not not_eq nullptr operator or or_eq private protected public reinterpret_cast requires static_assert static_cast template
+	this thread_local throw try typeid typename using virtual wchar_t xor xor_eq
+	assert bool true false NULL offsetof`)
 
 // cName returns name, changed as far as it cannot stand in C.
 func cName(name string) string {

@@ -97,6 +97,12 @@ func ExampleSchema_C() {
 	s, _ := schema.Of[[2]Quote]()
 	fmt.Print(s.C("spread"))
 	// Output:
+	// #ifndef SPREAD_SCHEMA
+	//
+	// #include <assert.h>
+	// #ifndef __cplusplus
+	// #include <stdalign.h>
+	// #endif
 	// #include <stdbool.h>
 	// #include <stddef.h>
 	// #include <stdint.h>
@@ -108,15 +114,15 @@ func ExampleSchema_C() {
 	// 	uint32_t Size;
 	// 	uint8_t _padding28[4];
 	// };
-	// _Static_assert(sizeof(struct spread_element) == 32, "size of struct spread_element");
-	// _Static_assert(_Alignof(struct spread_element) == 8, "alignment of struct spread_element");
-	// _Static_assert(offsetof(struct spread_element, Symbol) == 0, "offset of Symbol in struct spread_element");
-	// _Static_assert(offsetof(struct spread_element, Bid) == 8, "offset of Bid in struct spread_element");
-	// _Static_assert(offsetof(struct spread_element, Ask) == 16, "offset of Ask in struct spread_element");
-	// _Static_assert(offsetof(struct spread_element, Size) == 24, "offset of Size in struct spread_element");
+	// static_assert(sizeof(struct spread_element) == 32, "size of struct spread_element");
+	// static_assert(alignof(struct spread_element) == 8, "alignment of struct spread_element");
+	// static_assert(offsetof(struct spread_element, Symbol) == 0, "offset of Symbol in struct spread_element");
+	// static_assert(offsetof(struct spread_element, Bid) == 8, "offset of Bid in struct spread_element");
+	// static_assert(offsetof(struct spread_element, Ask) == 16, "offset of Ask in struct spread_element");
+	// static_assert(offsetof(struct spread_element, Size) == 24, "offset of Size in struct spread_element");
 	//
 	// typedef struct spread_element spread[2];
-	// _Static_assert(sizeof(spread) == 64, "size of spread");
+	// static_assert(sizeof(spread) == 64, "size of spread");
 	//
 	// #define SPREAD_FINGERPRINT UINT64_C(0x7b5840b8c20ebab3)
 	// #define SPREAD_SCHEMA \
@@ -127,6 +133,8 @@ func ExampleSchema_C() {
 	// 	"\t16 Ask float64\n" \
 	// 	"\t24 Size uint32\n" \
 	// 	"}\n"
+	//
+	// #endif
 }
 
 // The expression is for numpy.dtype, in Python: numpy.frombuffer(message, dtype).

@@ -82,6 +82,25 @@ func TestC(t *testing.T) {
 	}
 }
 
+// TestCPlusPlus compiles the declarations of all types in C++, in one program that includes each of them twice.
+func TestCPlusPlus(t *testing.T) {
+	dir := t.TempDir()
+	declared := map[string]*schema.Schema{"words": mustOf(t, reflect.TypeFor[struct {
+		Class int32 `shoal:"class"`
+		New   int64 `shoal:"new"`
+	}]())}
+	for name, typ := range types {
+		declared[name] = mustOf(t, typ)
+	}
+	var source strings.Builder
+	for name, s := range declared {
+		write(t, dir, name+".h", []byte(s.C(name)))
+		fmt.Fprintf(&source, "#include %q\n#include %[1]q\n", name+".h")
+	}
+	run(t, nil, find(t, "c++"), "-std=c++17", "-Wall", "-Wextra", "-Werror", "-I", dir, "-o", filepath.Join(dir, "all.o"), "-c",
+		write(t, dir, "all.cc", []byte(source.String())))
+}
+
 // TestCMessages lets C fill a struct and Go decode it, and the other way round.
 func TestCMessages(t *testing.T) {
 	dir := t.TempDir()

@@ -1,3 +1,9 @@
+#ifndef EVERYTHING_SCHEMA
+
+#include <assert.h>
+#ifndef __cplusplus
+#include <stdalign.h>
+#endif
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -7,19 +13,19 @@ struct everything_Bid {
 	uint32_t Size;
 	uint8_t _padding12[4];
 };
-_Static_assert(sizeof(struct everything_Bid) == 16, "size of struct everything_Bid");
-_Static_assert(_Alignof(struct everything_Bid) == 8, "alignment of struct everything_Bid");
-_Static_assert(offsetof(struct everything_Bid, Price) == 0, "offset of Price in struct everything_Bid");
-_Static_assert(offsetof(struct everything_Bid, Size) == 8, "offset of Size in struct everything_Bid");
+static_assert(sizeof(struct everything_Bid) == 16, "size of struct everything_Bid");
+static_assert(alignof(struct everything_Bid) == 8, "alignment of struct everything_Bid");
+static_assert(offsetof(struct everything_Bid, Price) == 0, "offset of Price in struct everything_Bid");
+static_assert(offsetof(struct everything_Bid, Size) == 8, "offset of Size in struct everything_Bid");
 
 struct everything_Grid {
 	int16_t X;
 	int16_t Y;
 };
-_Static_assert(sizeof(struct everything_Grid) == 4, "size of struct everything_Grid");
-_Static_assert(_Alignof(struct everything_Grid) == 2, "alignment of struct everything_Grid");
-_Static_assert(offsetof(struct everything_Grid, X) == 0, "offset of X in struct everything_Grid");
-_Static_assert(offsetof(struct everything_Grid, Y) == 2, "offset of Y in struct everything_Grid");
+static_assert(sizeof(struct everything_Grid) == 4, "size of struct everything_Grid");
+static_assert(alignof(struct everything_Grid) == 2, "alignment of struct everything_Grid");
+static_assert(offsetof(struct everything_Grid, X) == 0, "offset of X in struct everything_Grid");
+static_assert(offsetof(struct everything_Grid, Y) == 2, "offset of Y in struct everything_Grid");
 
 struct everything {
 	bool B;
@@ -49,31 +55,31 @@ struct everything {
 	uint8_t last;
 	uint8_t _padding153[7];
 };
-_Static_assert(sizeof(struct everything) == 160, "size of struct everything");
-_Static_assert(_Alignof(struct everything) == 8, "alignment of struct everything");
-_Static_assert(offsetof(struct everything, B) == 0, "offset of B in struct everything");
-_Static_assert(offsetof(struct everything, I8) == 1, "offset of I8 in struct everything");
-_Static_assert(offsetof(struct everything, I16) == 2, "offset of I16 in struct everything");
-_Static_assert(offsetof(struct everything, I32) == 4, "offset of I32 in struct everything");
-_Static_assert(offsetof(struct everything, I64) == 8, "offset of I64 in struct everything");
-_Static_assert(offsetof(struct everything, U8) == 16, "offset of U8 in struct everything");
-_Static_assert(offsetof(struct everything, U16) == 18, "offset of U16 in struct everything");
-_Static_assert(offsetof(struct everything, U32) == 20, "offset of U32 in struct everything");
-_Static_assert(offsetof(struct everything, U64) == 24, "offset of U64 in struct everything");
-_Static_assert(offsetof(struct everything, F32) == 32, "offset of F32 in struct everything");
-_Static_assert(offsetof(struct everything, F64) == 40, "offset of F64 in struct everything");
-_Static_assert(offsetof(struct everything, C64) == 48, "offset of C64 in struct everything");
-_Static_assert(offsetof(struct everything, C128) == 56, "offset of C128 in struct everything");
-_Static_assert(offsetof(struct everything, Temp) == 72, "offset of Temp in struct everything");
-_Static_assert(offsetof(struct everything, Text) == 76, "offset of Text in struct everything");
-_Static_assert(offsetof(struct everything, words) == 81, "offset of words in struct everything");
-_Static_assert(offsetof(struct everything, Raw) == 87, "offset of Raw in struct everything");
-_Static_assert(offsetof(struct everything, Flags) == 93, "offset of Flags in struct everything");
-_Static_assert(offsetof(struct everything, Bid) == 96, "offset of Bid in struct everything");
-_Static_assert(offsetof(struct everything, Ask) == 112, "offset of Ask in struct everything");
-_Static_assert(offsetof(struct everything, Grid) == 128, "offset of Grid in struct everything");
-_Static_assert(offsetof(struct everything, Level) == 136, "offset of Level in struct everything");
-_Static_assert(offsetof(struct everything, last) == 152, "offset of last in struct everything");
+static_assert(sizeof(struct everything) == 160, "size of struct everything");
+static_assert(alignof(struct everything) == 8, "alignment of struct everything");
+static_assert(offsetof(struct everything, B) == 0, "offset of B in struct everything");
+static_assert(offsetof(struct everything, I8) == 1, "offset of I8 in struct everything");
+static_assert(offsetof(struct everything, I16) == 2, "offset of I16 in struct everything");
+static_assert(offsetof(struct everything, I32) == 4, "offset of I32 in struct everything");
+static_assert(offsetof(struct everything, I64) == 8, "offset of I64 in struct everything");
+static_assert(offsetof(struct everything, U8) == 16, "offset of U8 in struct everything");
+static_assert(offsetof(struct everything, U16) == 18, "offset of U16 in struct everything");
+static_assert(offsetof(struct everything, U32) == 20, "offset of U32 in struct everything");
+static_assert(offsetof(struct everything, U64) == 24, "offset of U64 in struct everything");
+static_assert(offsetof(struct everything, F32) == 32, "offset of F32 in struct everything");
+static_assert(offsetof(struct everything, F64) == 40, "offset of F64 in struct everything");
+static_assert(offsetof(struct everything, C64) == 48, "offset of C64 in struct everything");
+static_assert(offsetof(struct everything, C128) == 56, "offset of C128 in struct everything");
+static_assert(offsetof(struct everything, Temp) == 72, "offset of Temp in struct everything");
+static_assert(offsetof(struct everything, Text) == 76, "offset of Text in struct everything");
+static_assert(offsetof(struct everything, words) == 81, "offset of words in struct everything");
+static_assert(offsetof(struct everything, Raw) == 87, "offset of Raw in struct everything");
+static_assert(offsetof(struct everything, Flags) == 93, "offset of Flags in struct everything");
+static_assert(offsetof(struct everything, Bid) == 96, "offset of Bid in struct everything");
+static_assert(offsetof(struct everything, Ask) == 112, "offset of Ask in struct everything");
+static_assert(offsetof(struct everything, Grid) == 128, "offset of Grid in struct everything");
+static_assert(offsetof(struct everything, Level) == 136, "offset of Level in struct everything");
+static_assert(offsetof(struct everything, last) == 152, "offset of last in struct everything");
 
 #define EVERYTHING_FINGERPRINT UINT64_C(0xbd40229e79688764)
 #define EVERYTHING_SCHEMA \
@@ -115,3 +121,5 @@ _Static_assert(offsetof(struct everything, last) == 152, "offset of last in stru
 	"\t}\n" \
 	"\t152 last uint8\n" \
 	"}\n"
+
+#endif

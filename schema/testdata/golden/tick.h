@@ -1,3 +1,9 @@
+#ifndef TICK_SCHEMA
+
+#include <assert.h>
+#ifndef __cplusplus
+#include <stdalign.h>
+#endif
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -7,10 +13,10 @@ struct tick_Levels {
 	uint32_t Size;
 	uint8_t _padding12[4];
 };
-_Static_assert(sizeof(struct tick_Levels) == 16, "size of struct tick_Levels");
-_Static_assert(_Alignof(struct tick_Levels) == 8, "alignment of struct tick_Levels");
-_Static_assert(offsetof(struct tick_Levels, Price) == 0, "offset of Price in struct tick_Levels");
-_Static_assert(offsetof(struct tick_Levels, Size) == 8, "offset of Size in struct tick_Levels");
+static_assert(sizeof(struct tick_Levels) == 16, "size of struct tick_Levels");
+static_assert(alignof(struct tick_Levels) == 8, "alignment of struct tick_Levels");
+static_assert(offsetof(struct tick_Levels, Price) == 0, "offset of Price in struct tick_Levels");
+static_assert(offsetof(struct tick_Levels, Size) == 8, "offset of Size in struct tick_Levels");
 
 struct tick {
 	int64_t Time;
@@ -19,12 +25,12 @@ struct tick {
 	char Symbol[8];
 	struct tick_Levels Levels[2];
 };
-_Static_assert(sizeof(struct tick) == 56, "size of struct tick");
-_Static_assert(_Alignof(struct tick) == 8, "alignment of struct tick");
-_Static_assert(offsetof(struct tick, Time) == 0, "offset of Time in struct tick");
-_Static_assert(offsetof(struct tick, venue) == 8, "offset of venue in struct tick");
-_Static_assert(offsetof(struct tick, Symbol) == 16, "offset of Symbol in struct tick");
-_Static_assert(offsetof(struct tick, Levels) == 24, "offset of Levels in struct tick");
+static_assert(sizeof(struct tick) == 56, "size of struct tick");
+static_assert(alignof(struct tick) == 8, "alignment of struct tick");
+static_assert(offsetof(struct tick, Time) == 0, "offset of Time in struct tick");
+static_assert(offsetof(struct tick, venue) == 8, "offset of venue in struct tick");
+static_assert(offsetof(struct tick, Symbol) == 16, "offset of Symbol in struct tick");
+static_assert(offsetof(struct tick, Levels) == 24, "offset of Levels in struct tick");
 
 #define TICK_FINGERPRINT UINT64_C(0xd5f5867228280e30)
 #define TICK_SCHEMA \
@@ -38,3 +44,5 @@ _Static_assert(offsetof(struct tick, Levels) == 24, "offset of Levels in struct 
 	"\t\t8 Size uint32\n" \
 	"\t}\n" \
 	"}\n"
+
+#endif
