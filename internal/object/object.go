@@ -208,6 +208,9 @@ func open(name string, seg *shm.Segment, s Spec) (*Object, error) {
 			err = o.check(&s)
 		}
 	}
+	if errors.Is(err, errEmpty) && seg.Address().Kind() != shm.SysV {
+		err = fmt.Errorf("at offset 0: zeros: %w", errForeign) // all others appear complete
+	}
 	if err != nil {
 		seg.Close()
 		return nil, &shm.Error{Op: "open", Object: name, Err: err, Advice: advice(err)}
@@ -218,8 +221,13 @@ func open(name string, seg *shm.Segment, s Spec) (*Object, error) {
 // errEmpty: there is no header, only zeros.
 var errEmpty = fmt.Errorf("it holds nothing yet: its creator is at work, or died: %w", shm.ErrCorrupt)
 
+// errForeign: something begins there, but nothing of Shoal's.
+var errForeign = fmt.Errorf("no Shoal object begins so: %w", shm.ErrCorrupt)
+
 func advice(err error) string {
 	switch {
+	case errors.Is(err, errForeign):
+		return "if another program made it, use another name"
 	case errors.Is(err, errEmpty):
 		return "try again, or remove it"
 	case errors.Is(err, shm.ErrVersion):
@@ -242,7 +250,7 @@ func (o *Object) check(s *Spec) error {
 	case magic == 0:
 		return errEmpty
 	case magic != layout.Magic:
-		return fmt.Errorf("at offset 0: magic is %#x, a Shoal object has %#x: %w", magic, layout.Magic, shm.ErrCorrupt)
+		return fmt.Errorf("at offset 0: magic is %#x, a Shoal object has %#x: %w", magic, layout.Magic, errForeign)
 	}
 	if major := h.Version >> 16; major != layout.Major {
 		return fmt.Errorf("version %d.%d, this program knows %d.%d: %w", major, h.Version&0xffff, layout.Major, layout.Minor, shm.ErrVersion)

@@ -117,6 +117,26 @@ func TestEmptySystemV(t *testing.T) {
 	late.Segment.Close()
 }
 
+// What is no Shoal object is somebody's all the same: nobody is told to remove it.
+func TestForeign(t *testing.T) {
+	seg, err := shm.Create("/foreign", 4096, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer seg.Close()
+	defer seg.Remove()
+	for content, want := range map[string]string{"": "at offset 0: zeros: ", "a message": "at offset 0: magic is "} {
+		clear(seg.Bytes())
+		copy(seg.Bytes(), content)
+		_, err := object.Open("/foreign", spec)
+		if !errors.Is(err, shm.ErrCorrupt) {
+			t.Errorf("%q: %v", content, err)
+		} else if text := err.Error(); !strings.Contains(text, want) || !strings.Contains(text, "use another name") || strings.Contains(text, "remove") {
+			t.Errorf("%q: %v", content, err)
+		}
+	}
+}
+
 func TestAddress(t *testing.T) {
 	for name, want := range map[string]string{
 		"ticks": "/shoal.ticks", "a.b_c-D9": "/shoal.a.b_c-D9", strings.Repeat("x", 200): "/shoal." + strings.Repeat("x", 200),
