@@ -24,7 +24,7 @@ something.`,
 			"shoal check lines",
 			"shoal check jobs ticks --json | jq '.findings[]'"),
 		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: completeAll,
+		ValidArgsFunction: completeNames,
 		RunE: func(_ *cobra.Command, args []string) error {
 			addrs, err := c.resolveAll(args)
 			if err != nil {

@@ -53,6 +53,22 @@ func completeAll(_ *cobra.Command, args []string, begun string) ([]string, cobra
 	return found.answer()
 }
 
+// completeNames completes every argument with the bare names of the Shoal objects
+// that there are, sound or damaged, but none twice.
+func completeNames(_ *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	found := candidates{given: args, begun: begun}
+	infos, _ := shm.List()
+	for _, info := range infos {
+		addr := info.Address.String()
+		if name, kind := shoalObject(addr); name != "" {
+			found.add(name, kind)
+		} else if name = inspect.BareName(addr); name != "" {
+			found.add(name, bytesText(info.Size))
+		}
+	}
+	return found.answer()
+}
+
 // completeSemaphores completes names of POSIX semaphores and keys of System V
 // sets.
 func completeSemaphores(_ *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {

@@ -34,8 +34,8 @@ as they are. What is there is sent at once; nothing waits for more.
 
 The policy of a topic is what happens while a subscriber, reliable or with a
 name, is slow: wait for it; refuse, with exit code 4; drop, and it misses some.
-When this is killed, what it has sent stays: the next
-publisher goes on behind it. It says what it has sent, also on Ctrl-C.`,
+When this is killed, what it has sent stays: the next publisher goes on behind
+it. It says what it has sent, also on Ctrl-C.`,
 		Example: indented(
 			"shoal pub ticks < ticks.json",
 			"seq 1000000 | shoal pub lines --create --wait-subscribers 1",

@@ -17,9 +17,8 @@ func (c *command) statCommand() *cobra.Command {
 		Short: "Tell everything that is known of an object",
 		Long: `Of a Shoal object it tells the members, whether they live, and the state of what
 they share: who holds a mutex, what a semaphore counts, who publishes to a topic
-and who is how far behind. Of a segment that begins
-with a member table it tells the members; of semaphores the values, and how many
-wait.
+and who is how far behind. Of a segment that begins with a member table it tells
+the members; of semaphores the values, and how many wait.
 
 It only looks, and takes part in nothing. A System V segment that has members,
 and no other, is attached for it, which the kernel records. What is damaged is
