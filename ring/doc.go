@@ -52,6 +52,8 @@
 // A reader that gets each record as soon as it is written and a writer that is about
 // to write the next one slow each other down. So a reader that has run dry again and
 // again, close behind its writer, looks only every 1.5 to 6 µs, and finds many. As
-// soon as it does not it looks at once again. [Reader.Runs], ReceiveBatch and
-// SendBatch share what synchronisation costs between many records.
+// soon as it does not it looks at once again. Nor does one that goes on close behind a
+// dense writer without running dry: it lets the writer get some KiB ahead. Try calls
+// never wait for that. [Reader.Runs], ReceiveBatch, SendBatch and [Writer.Reserve] share
+// what synchronisation costs between many records.
 package ring

@@ -145,6 +145,43 @@ func ExampleReader() {
 	// <nil> <nil>
 }
 
+// Several records are written where they lie, and sent together.
+func ExampleReservation() {
+	ctx := context.Background()
+	r, err := ring.OpenOrCreate[Trade]("trades", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer ring.Remove("trades")
+	defer r.Close()
+	w, err := r.Writer()
+	if err != nil {
+		log.Fatal(err)
+	}
+	rd, err := r.Reader()
+	if err != nil {
+		log.Fatal(err)
+	}
+	places, err := w.Reserve(ctx, 3)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for i := range places.Len() {
+		places.At(i).Price = 100 + float64(i)
+	}
+	if err := places.Commit(places.Len()); err != nil {
+		log.Fatal(err)
+	}
+	for range places.Len() {
+		trade, err := rd.Receive(ctx)
+		fmt.Println(trade.Price, err)
+	}
+	// Output:
+	// 100 <nil>
+	// 101 <nil>
+	// 102 <nil>
+}
+
 // A record is written where it will be read.
 func ExampleLoan() {
 	ctx := context.Background()

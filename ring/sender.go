@@ -21,6 +21,7 @@ type sender struct {
 	fixed int // exactly; -1 if each has its own
 
 	loan int // bytes of the loan that is open, and one more; 0 if there is none
+	run  int // for how many records of that length it is, if it is a reservation
 }
 
 // enter begins an operation.
@@ -225,7 +226,7 @@ func (s *sender) end(op string, n int) error {
 	if !s.port.Enter() {
 		return s.port.Refused(op)
 	}
-	if n >= s.loan || s.loan == 0 {
+	if n >= s.loan || s.loan == 0 || s.run != 0 {
 		return s.strange(op, n)
 	}
 	if n >= 0 && s.fixed >= 0 && n != s.fixed {
@@ -244,10 +245,52 @@ func (s *sender) end(op string, n int) error {
 // strange leaves the port with the error for the end of a loan that is none, or is longer
 // than it was.
 func (s *sender) strange(op string, n int) error {
-	if s.loan == 0 {
-		return s.port.Fail(op, fmt.Errorf("no loan is open: %w", ErrBusy))
+	if s.loan == 0 || s.run != 0 {
+		return s.port.Fail(op, fmt.Errorf("no such loan is open: %w", ErrBusy))
 	}
 	return s.port.Fail(op, fmt.Errorf("%d bytes, in a loan of %d: %w", n, s.loan-1, ErrTooLarge))
+}
+
+// reserve lends places for at most n records of size bytes, which lie step bytes apart.
+func (s *sender) reserve(ctx context.Context, n, size int) (places []byte, step, records int, err error) {
+	if err := s.enter("reserve in"); err != nil {
+		return nil, 0, 0, err
+	}
+	if !s.fits(size) {
+		return nil, 0, 0, s.misfit(size)
+	}
+	if places, step, records = s.lane.ReserveRun(n, size); records == 0 {
+		if err := s.await(ctx, size); err != nil {
+			return nil, 0, 0, s.port.Fail("reserve in", err)
+		}
+		places, step, records = s.lane.ReserveRun(n, size)
+	}
+	s.loan, s.run = size+1, records
+	s.port.Leave()
+	return places, step, records, nil
+}
+
+// endRun ends a reservation with the first n records.
+func (s *sender) endRun(op string, n int) error {
+	if !s.port.Enter() {
+		return s.port.Refused(op)
+	}
+	if s.run == 0 {
+		return s.port.Fail(op, fmt.Errorf("no such reservation is open: %w", ErrBusy))
+	}
+	if n < 0 || n > s.run {
+		return s.port.Fail(op, fmt.Errorf("%d records, in a reservation of %d: %w", n, s.run, syscall.EINVAL))
+	}
+	size := s.loan - 1
+	s.loan, s.run = 0, 0
+	if n > 0 {
+		s.lane.AddRun(n, size)
+		s.lane.Commit()
+	} else {
+		s.lane.Cancel()
+	}
+	s.port.Leave()
+	return nil
 }
 
 func (s *sender) close() {

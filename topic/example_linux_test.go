@@ -145,6 +145,31 @@ func ExamplePublisher() {
 	// [1 2 3] <nil>
 }
 
+// Several records are written where they lie, and sent together.
+func ExampleReservation() {
+	ctx := context.Background()
+	t := trades("trades", nil)
+	defer topic.Remove("trades")
+	defer t.Close()
+	sub, err := t.Subscribe(nil)
+	ok(err)
+	pub, err := t.Publisher()
+	ok(err)
+	places, err := pub.Reserve(ctx, 2)
+	ok(err)
+	for i := range places.Len() {
+		places.At(i).Number, places.At(i).Price = int64(i), 101.5
+	}
+	ok(places.Commit(places.Len()))
+	for range places.Len() {
+		trade, err := sub.Receive(ctx)
+		fmt.Println(trade, err)
+	}
+	// Output:
+	// {0 101.5} <nil>
+	// {1 101.5} <nil>
+}
+
 // A record is written where it will be read.
 func ExampleLoan() {
 	ctx := context.Background()

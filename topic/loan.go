@@ -69,8 +69,8 @@ func (l Loan[T]) end(op string, commit bool) error {
 	if !p.port.Enter() {
 		return p.port.Refused(op)
 	}
-	if !p.lent {
-		return p.port.Fail(op, fmt.Errorf("no loan is open: %w", ErrBusy))
+	if !p.lent || p.run != 0 {
+		return p.port.Fail(op, fmt.Errorf("no such loan is open: %w", ErrBusy))
 	}
 	n := len(p.loan)
 	if p.payload.Untyped() {

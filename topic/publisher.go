@@ -27,6 +27,7 @@ type Publisher[T any] struct {
 
 	lent  bool   // a loan is open
 	loan  []byte // its place
+	run   int    // for how many records it is, if it is a reservation
 	value T      // the slice in it, if T is []byte
 }
 

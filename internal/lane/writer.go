@@ -150,6 +150,33 @@ func (w *Writer) AppendRun(p []byte, n int, most uint64) (records int) {
 	return records
 }
 
+// ReserveRun is Reserve for records of n bytes each in a row: for as many of count as
+// there is room for, without a turn at the end of the lane. Their payloads lie step bytes
+// apart in p. AddRun follows.
+// Preconditions: count is at least 1; n is at most MaxRecord.
+func (w *Writer) ReserveRun(count, n int) (p []byte, step, records int) {
+	if w.Reserve(n) == nil {
+		return nil, 0, 0
+	}
+	size := layout.RecordSize(uint64(n))
+	end := min(w.limit-layout.RecordHeader, w.pos+w.Data.Size()-w.Data.Offset(w.pos))
+	records = min(count, int((end-w.pos-w.stamp)/size))
+	p = w.Data.Bytes(w.pos+layout.RecordHeader, uint64(records-1)*size+uint64(n))
+	return p, int(size), records
+}
+
+// AddRun is Add for the first records of those that were reserved, at least one. If a
+// stamp is due the last one gets it.
+func (w *Writer) AddRun(records, n int) {
+	header, size := layout.RecordThere|uint64(n), layout.RecordSize(uint64(n))
+	for range records - 1 {
+		w.add(header, size)
+	}
+	w.added += uint64(records - 1)
+	w.length += uint64(records-1) * uint64(n)
+	w.Add(n)
+}
+
 func (w *Writer) appendSlow(p []byte) bool {
 	if w.Reserve(len(p)) == nil {
 		return false
