@@ -8945,6 +8945,10 @@ static inline int shoal_topic_subscriber_open(struct shoal_topic_subscriber *s, 
 		if (err == 0)
 			err = shoal_join_begin_(&j);
 	}
+	if (err == 0 && s->copy == NULL && (j.word & SHOAL_SUB_RELIABLE) == 0) /* what it would need a copy for cannot be */
+		err = shoal_join_undo_(&j, shoal_because_(&t->object.members, SHOAL_ECORRUPT,
+		                                          "place of subscriber %u is %#llx: neither reliable nor dropped", s->place,
+		                                          (unsigned long long)j.word));
 	if (err == 0) {
 		shoal_topic_begin_(s, j.word);
 		s->open = true;

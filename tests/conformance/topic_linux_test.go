@@ -184,6 +184,9 @@ func TestDamagedTopic(t *testing.T) {
 			at = append(at, o)
 		}
 	}
+	lossy := bytes.Clone(good) // a subscription with a name, which nobody waits for, and nobody has dropped
+	binary.LittleEndian.PutUint64(lossy[body+places:], layout.SubNamed)
+	try("a name that is lossy", lossy, "errors")
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, o := range at {
 		for range 6 {

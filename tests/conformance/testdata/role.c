@@ -664,8 +664,8 @@ static void try_all(const char *name)
 {
 	static unsigned char record[4096];
 	static const struct shoal_topic_subscribe_options how[] = {
-		{false, false, 0, NULL}, {false, true, 0, NULL}, {true, true, 0, NULL}, {false, false, 2, NULL},
-		{false, false, 0, "durable"},
+		{false, false, 0, "other"}, {false, false, 0, NULL}, {false, true, 0, NULL}, {true, true, 0, NULL},
+		{false, false, 2, NULL}, {false, false, 0, "durable"},
 	};
 	struct shoal_topic_stats s;
 	struct shoal_topic_publisher_stats ps;
