@@ -49,6 +49,16 @@ def dtype(text):
     return made
 
 
+def stored(text):
+    """The dtype for the text of an object, which is anybody's; or words that say what is wrong with it."""
+    try:
+        return dtype(text)
+    except (ImportError, MemoryError):
+        raise
+    except Exception as e:  # of our own parser, or of numpy: names, offsets and sizes that cannot be
+        return f"the text of its type: {e}"
+
+
 def _parse(np, words, lines):
     counts, rest = re.match(r"((?:\[\d+\])*)(.*)", words).groups()
     shape = tuple(int(n) for n in re.findall(r"\d+", counts))

@@ -227,7 +227,7 @@ PyObject *core_reduce(PyObject *self, PyObject *unused)
 	return call_python("shoal._types", "reduce", "(O)", self);
 }
 
-/* The text of the type, or None. */
+/* The text of the type, or None. Where no type was asked for, nobody has compared it with its fingerprint yet. */
 PyObject *core_schema(struct core *c)
 {
 	struct call call;
@@ -238,22 +238,31 @@ PyObject *core_schema(struct core *c)
 	if (c->object == NULL || c->object->schema_length == 0) {
 		text = Py_None;
 		Py_INCREF(text);
-	} else
+	} else if (shoal_fingerprint(c->object->schema, c->object->schema_length) != c->object->fingerprint)
+		text = raise_as("", c, SHOAL_ECORRUPT, "at offset 24: the fingerprint is not that of its type");
+	else
 		text = PyUnicode_DecodeUTF8(c->object->schema, c->object->schema_length, "replace");
 	core_leave(c, &call);
 	return text;
 }
 
-/* The numpy dtype of the type; that of bytes if there is none. A new reference. */
+/* The numpy dtype of the type; that of bytes if there is none. A new reference. A text that is none, of which shoal.h
+ * has read no more than the size, is damage like any other. */
 PyObject *core_dtype(struct core *c)
 {
-	PyObject *text;
+	PyObject *text, *why;
 
 	if (c->dtype == NULL) {
 		text = core_schema(c);
 		if (text == NULL)
 			return NULL;
-		c->dtype = call_python("shoal._types", "dtype", "(N)", text);
+		why = call_python("shoal._types", "stored", "(N)", text);
+		if (why != NULL && PyUnicode_Check(why)) {
+			raise_as("", c, SHOAL_ECORRUPT, PyUnicode_AsUTF8(why));
+			Py_DECREF(why);
+			return NULL;
+		}
+		c->dtype = why;
 	}
 	Py_XINCREF(c->dtype);
 	return c->dtype;

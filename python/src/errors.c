@@ -35,6 +35,13 @@ static PyObject *set_exception(PyObject *exception)
 	return NULL;
 }
 
+/* Why may quote what stands in shared memory, which need not be UTF-8. */
+static PyObject *raise_with(const char *exception, int err, PyObject *name, const char *why)
+{
+	return set_exception(call_python("shoal._errors", "_make", "(sisON)", exception, err, shoal_strerror(err), name,
+	                                 PyUnicode_DecodeUTF8(why, (Py_ssize_t)strlen(why), "replace")));
+}
+
 /* Raises the exception of that name, whatever the error. RAISED is one that is set already. */
 PyObject *raise_as(const char *exception, struct core *c, int err, const char *why)
 {
@@ -42,8 +49,7 @@ PyObject *raise_as(const char *exception, struct core *c, int err, const char *w
 		return NULL;
 	if (why == NULL)
 		why = c->kind->why == NULL ? "" : c->kind->why(c);
-	return set_exception(
-	    call_python("shoal._errors", "_make", "(sisOs)", exception, err, shoal_strerror(err), c->name, why));
+	return raise_with(exception, err, c->name, why);
 }
 
 /* Raises the exception for the error, which names the object. */
@@ -54,5 +60,5 @@ PyObject *raise_named(int err, PyObject *name, const char *why)
 {
 	if (err == RAISED)
 		return NULL;
-	return set_exception(call_python("shoal._errors", "_make", "(sisOs)", "", err, shoal_strerror(err), name, why));
+	return raise_with("", err, name, why);
 }

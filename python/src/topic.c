@@ -339,14 +339,19 @@ static PyObject *subscriber_stats(struct topic *t, uint32_t i)
 {
 	struct shoal_topic_subscriber_stats s;
 	int err = shoal_topic_subscriber_stats(&t->topic, i, &s);
+	PyObject *name = Py_None;
 
 	if (err < 0)
 		return raise_error(&t->core, err);
 	if (err == 0)
 		Py_RETURN_NONE;
-	return Py_BuildValue("{sIsisOsOsOszsKsKsKsKsKsKsKsKsKsKsK}", "number", i, "pid", (int)s.pid, "alive",
+	if (s.named) /* anybody's bytes */
+		name = PyUnicode_DecodeUTF8(s.name, (Py_ssize_t)strlen(s.name), "replace");
+	else
+		Py_INCREF(name);
+	return Py_BuildValue("{sIsisOsOsOsNsKsKsKsKsKsKsKsKsKsKsK}", "number", i, "pid", (int)s.pid, "alive",
 			     s.alive ? Py_True : Py_False, "reliable", s.reliable ? Py_True : Py_False, "dropped",
-			     s.dropped ? Py_True : Py_False, "name", s.named ? s.name : NULL, "received",
+			     s.dropped ? Py_True : Py_False, "name", name, "received",
 			     (unsigned long long)s.received, "received_bytes", (unsigned long long)s.received_bytes,
 			     "missed", (unsigned long long)s.missed, "lapped", (unsigned long long)s.lapped, "lag",
 			     (unsigned long long)s.lag, "drops", (unsigned long long)s.drops, "blocked",
