@@ -30,79 +30,87 @@ func opened(lines ...string) []string {
 func init() {
 	fatals = append(fatals, []fatal{
 		{
-			name: "make a queue", op: "queue open object 4 480", least: 11,
+			name: "make a queue", op: "queue open object 4 480",
 			after: opened(queueAfter...), outcome: slices.Concat([]string{"ok"}, queueOutcome("1")),
 		}, {
-			name: "open a queue", op: "queue open object 4 480", least: 10,
+			name: "open a queue", op: "queue open object 4 480",
 			peer: opened("queue send 1 100"), after: queueAfter, outcome: queueOutcome("2"),
 		}, {
-			name: "open a queue of somebody dead", op: "queue open object 4 480", least: 20,
+			name: "open a queue of somebody dead", op: "queue open object 4 480",
 			peer: opened("queue send 1 100", "queue send 2 100"), deadNow: opened("queue hold", "queue lend 3 100"),
 			after: queueAfter, outcome: queueOutcome("3"),
 		}, {
-			name: "close a queue with messages and loans", op: "queue close", least: 11,
+			name: "close a queue with messages and loans", op: "queue close",
 			peer: opened("queue send 1 100", "queue send 2 100"), victim: opened("queue hold", "queue lend 3 100"),
 			after: queueAfter, outcome: queueOutcome("3"),
 		}, {
-			name: "send a message", op: "queue send 1 100", least: 8,
+			name: "send a message", op: "queue send 1 100",
 			peer: opened(), victim: opened(), after: queueAfter, outcome: queueOutcome("1|2"),
+			turns: []int{6}, // state, tail, position, payload, length; state
 		}, {
-			name: "send a message, a consumer sleeps", op: "queue send 1 100", least: 9,
+			name: "send a message, a consumer sleeps", op: "queue send 1 100",
 			peer: opened(), victim: opened(), waits: "queue use", sleeps: 512, relief: opened("queue send 5 8"),
 			after: queueAfter, outcome: queueOutcome("1"),
 		}, {
-			name: "send messages", op: "queue batch 1 3", least: 20,
+			name: "send messages", op: "queue batch 1 3",
 			peer: opened(), victim: opened(), after: queueAfter, outcome: queueOutcome("1|2|3|4"),
+			turns: []int{6, 12, 18},
 		}, {
-			name: "lend a slot", op: "queue lend 1 100", least: 3,
+			name: "lend a slot", op: "queue lend 1 100",
 			peer: opened(), victim: opened(), after: queueAfter, outcome: queueOutcome("1"),
 		}, {
-			name: "commit", op: "queue commit", least: 4,
+			name: "commit", op: "queue commit",
 			peer: opened(), victim: opened("queue lend 1 100"), after: queueAfter, outcome: queueOutcome("1|2"),
+			turns: []int{2}, // length; state
 		}, {
-			name: "commit what has been passed", op: "queue commit", least: 6,
+			name: "commit what has been passed", op: "queue commit",
 			peer: opened(), victim: opened("queue lend 1 100", "queue send 2 100", "queue use"),
 			after: queueAfter, outcome: queueOutcome("1|2"),
+			turns: []int{4}, // length, mark, returned; state
 		}, {
-			name: "cancel", op: "queue cancel", least: 1,
+			name: "cancel", op: "queue cancel",
 			peer: opened(), victim: opened("queue lend 1 100"), after: queueAfter, outcome: queueOutcome("1"),
 		}, {
-			name: "cancel what has been passed", op: "queue cancel", least: 1,
+			name: "cancel what has been passed", op: "queue cancel",
 			peer: opened(), victim: opened("queue lend 1 100", "queue send 2 100", "queue use"),
 			after: queueAfter, outcome: queueOutcome("1"),
 		}, {
-			name: "receive and acknowledge", op: "queue use", least: 6,
+			name: "receive and acknowledge", op: "queue use",
 			peer: opened("queue send 1 100", "queue send 2 100"), victim: opened(),
-			after: queueAfter, outcome: queueOutcome("2|3"),
+			after: queueAfter, outcome: queueOutcome("3|2"),
+			turns: []int{5}, // state, head, deliveries, since when; state
 		}, {
-			name: "receive what was given back", op: "queue use", least: 7,
-			peer: opened("queue send 1 100", "queue back"), victim: opened(), after: queueAfter, outcome: queueOutcome("1|2"),
+			name: "receive what was given back", op: "queue use",
+			peer: opened("queue send 1 100", "queue back"), victim: opened(), after: queueAfter, outcome: queueOutcome("2|1"),
+			turns: []int{6}, // state, mark, deliveries, since when, a counter; state
 		}, {
-			name: "receive past a slot that is lent", op: "queue use", least: 8,
+			name: "receive past a slot that is lent", op: "queue use",
 			peer: opened("queue lend 1 100", "queue send 2 100"), victim: opened(),
 			after:   slices.Concat([]string{"queue commit"}, queueAfter),
-			outcome: slices.Concat([]string{"ok"}, queueOutcome("2|3")),
+			outcome: slices.Concat([]string{"ok"}, queueOutcome("3|2")),
+			turns:   []int{10},
 		}, {
-			name: "receive and give back", op: "queue back", least: 9,
+			name: "receive and give back", op: "queue back",
 			peer: opened("queue send 1 100", "queue send 2 100"), victim: opened(), after: queueAfter, outcome: queueOutcome("3"),
 		}, {
-			name: "give back, a consumer sleeps", op: "queue nack", least: 5,
+			name: "give back, a consumer sleeps", op: "queue nack",
 			peer: opened("queue send 1 100"), victim: opened("queue hold"), waits: "queue use", sleeps: 512,
 			after: queueAfter, outcome: queueOutcome("1"),
 		}, {
-			name: "acknowledge, a producer sleeps", op: "queue ack", least: 4,
+			name: "acknowledge, a producer sleeps", op: "queue ack",
 			peer:   []string{"queue open object 1 480", "queue send 1 100"},
 			victim: []string{"queue open object 1 480", "queue hold"}, waits: "queue send 2 8", sleeps: 640,
 			after:   []string{"queue count", "queue send 3 8", "queue count", "queue check", "queue free"},
 			outcome: []string{"1", "ok", "1", "ok", "1"},
 		}, {
-			name: "repair", op: "queue repair", least: 12,
+			name: "repair", op: "queue repair",
 			peer: opened("queue send 1 100", "queue send 2 100"), victim: opened(), deadNow: opened("queue hold", "queue lend 3 100"),
 			after: queueAfter, outcome: queueOutcome("3"),
 		}, {
-			name: "bury, to receive", op: "queue use", least: 10,
+			name: "bury, to receive", op: "queue use",
 			peer: opened("queue send 1 100"), victim: opened(), deadNow: opened("queue hold"),
-			after: queueAfter, outcome: queueOutcome("1|2"),
+			after: queueAfter, outcome: queueOutcome("2|1"),
+			turns: []int{18}, // after a wait, a burial, and what comes before the state as above
 		},
 	}...)
 }

@@ -41,6 +41,7 @@ import (
 //	claim N = E S        checks the claim of slot N of "object": epoch and state
 //	poke N V, poke32 N V writes the word at N of the body of "object"
 //	version N.M          makes it an object of that version
+//	table N.M            gives its member table that version
 //	ring N               sets FUTEX_OWNER_DIED in the bell of slot N of "object", as the kernel does, and wakes one
 //
 // DIR stands for a directory of the test.
@@ -187,9 +188,13 @@ func (st *stage) step(words []string) {
 		st.word64(words[1]).Store(st.number(words[2]))
 	case "poke32":
 		st.word32(words[1]).Store(uint32(st.number(words[2])))
-	case "version":
+	case "version", "table":
 		major, minor, _ := strings.Cut(words[1], ".")
-		w, err := mem.At[mem.Uint32](st.named().Segment.Bytes(), 8)
+		at := 8
+		if words[0] == "table" {
+			at = st.named().Members() + 4
+		}
+		w, err := mem.At[mem.Uint32](st.named().Segment.Bytes(), at)
 		st.must(err)
 		w.Store(uint32(st.number(major)<<16 | st.number(minor)))
 	case "claim":
