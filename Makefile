@@ -31,7 +31,7 @@ lint: ## the rules of the house alone
 race: setup ## all tests with the race detector
 	@$(GO) run ./internal/testrun CGO_ENABLED=1 -count=1 -race $(RACE)
 
-conformance: setup ## what programs in different languages do to the same objects, as a matrix of pairs and cases
+conformance: setup ## what programs in different languages do to the same objects, as a matrix of pairs and cases: two minutes
 	@$(GO) run ./internal/matrix
 
 soak: setup ## random kills and restarts for as long as asked, SOAK=10m for each of locks, rings, topics and queues
