@@ -246,7 +246,7 @@ func (s *sender) end(op string, n int) error {
 // than it was.
 func (s *sender) strange(op string, n int) error {
 	if s.loan == 0 || s.run != 0 {
-		return s.port.Fail(op, fmt.Errorf("no such loan is open: %w", ErrBusy))
+		return s.port.Fail(op, fmt.Errorf("no loan is open: %w", ErrBusy))
 	}
 	return s.port.Fail(op, fmt.Errorf("%d bytes, in a loan of %d: %w", n, s.loan-1, ErrTooLarge))
 }
@@ -276,7 +276,7 @@ func (s *sender) endRun(op string, n int) error {
 		return s.port.Refused(op)
 	}
 	if s.run == 0 {
-		return s.port.Fail(op, fmt.Errorf("no such reservation is open: %w", ErrBusy))
+		return s.port.Fail(op, fmt.Errorf("no reservation is open: %w", ErrBusy))
 	}
 	if n < 0 || n > s.run {
 		return s.port.Fail(op, fmt.Errorf("%d records, in a reservation of %d: %w", n, s.run, syscall.EINVAL))

@@ -70,7 +70,7 @@ func (l Loan[T]) end(op string, commit bool) error {
 		return p.port.Refused(op)
 	}
 	if !p.lent || p.run != 0 {
-		return p.port.Fail(op, fmt.Errorf("no such loan is open: %w", ErrBusy))
+		return p.port.Fail(op, fmt.Errorf("no loan is open: %w", ErrBusy))
 	}
 	n := len(p.loan)
 	if p.payload.Untyped() {

@@ -88,7 +88,7 @@ func (r Reservation[T]) end(op string, n int) error {
 		return p.port.Refused(op)
 	}
 	if p.run == 0 {
-		return p.port.Fail(op, fmt.Errorf("no such reservation is open: %w", ErrBusy))
+		return p.port.Fail(op, fmt.Errorf("no reservation is open: %w", ErrBusy))
 	}
 	if n < 0 || n > p.run {
 		return p.port.Fail(op, fmt.Errorf("%d records, in a reservation of %d: %w", n, p.run, syscall.EINVAL))
