@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/seed-247006a4/shoal/internal/layout"
@@ -201,9 +202,10 @@ func (l *Lane) Begin(oldest bool) (at Mark, err error) {
 		if l.Intact(m.Position) {
 			return at, err
 		}
-		// It was the last one a lane's size ago, or the claim is wrong.
-		if _, err := l.FirstMark(); err != nil {
-			return m, err
+		// A writer claims no more than a lane's size behind its last mark, so there is a
+		// newer one by now.
+		if last, err := l.LastMark(); err != nil || last == m {
+			return m, cmp.Or(err, l.overclaimed(m))
 		}
 	}
 	return l.FirstMark()

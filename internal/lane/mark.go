@@ -45,12 +45,16 @@ func (l *Lane) FirstMark() (Mark, error) {
 			// A writer claims no more than a lane's size behind its last mark, so there
 			// is a newer one.
 			if l.Control.Marked.Load() == last {
-				return Mark{}, fmt.Errorf("claimed %d, more than %d bytes behind its last mark %d: %w",
-					l.Control.Claim.Load(), l.Data.Size(), m.Position, shm.ErrCorrupt)
+				return Mark{}, l.overclaimed(m)
 			}
 			break
 		}
 	}
+}
+
+// overclaimed is the error for a claim that no writer makes, whose last mark is m.
+func (l *Lane) overclaimed(m Mark) error {
+	return fmt.Errorf("claimed %d, more than %d bytes behind its last mark %d: %w", l.Control.Claim.Load(), l.Data.Size(), m.Position, shm.ErrCorrupt)
 }
 
 // mark reads mark k; ok is false if it may be changing.
