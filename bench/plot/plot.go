@@ -5,6 +5,7 @@ package plot
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -151,20 +152,14 @@ var palette = map[Kind][]string{
 func Lines(title, sub, xTitle string, lines []Line, xUnit, yUnit func(float64) string) string {
 	const left, right, top, bottom, height = 80, 230, 76, 56, 470
 	var xs, ys []float64
-	marks := map[float64]bool{}
 	for _, l := range lines {
 		xs, ys = append(xs, l.X...), append(ys, l.Y...)
-		for _, x := range l.X {
-			marks[x] = true
-		}
 	}
+	slices.Sort(xs)
+	xs = slices.Compact(xs)
 	x, y := newScale(xs, left, Width-right), newScale(ys, height-bottom, top)
-	low, high := math.Inf(1), 0.0
-	for _, v := range xs {
-		low, high = min(low, v), max(high, v)
-	}
-	if len(xs) > 0 && high > low {
-		x.low, x.high = low, high
+	if n := len(xs); n > 1 {
+		x.low, x.high = xs[0], xs[n-1]
 	}
 	var b strings.Builder
 	open(&b, height, title, sub)
@@ -172,7 +167,7 @@ func Lines(title, sub, xTitle string, lines []Line, xUnit, yUnit func(float64) s
 		fmt.Fprintf(&b, `<line x1="%d" y1="%.1f" x2="%d" y2="%.1f" stroke="#e3e7ed"/>`+"\n", left, y.at(d), Width-right, y.at(d))
 		text(&b, left-8, y.at(d)+4, 12, "end", "#5a6472", "400", yUnit(d))
 	}
-	for v := range marks {
+	for _, v := range xs {
 		text(&b, x.at(v), height-bottom+20, 12, "middle", "#5a6472", "400", xUnit(v))
 	}
 	text(&b, (left+Width-right)/2, height-14, 12, "middle", "#5a6472", "400", xTitle)

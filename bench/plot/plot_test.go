@@ -57,6 +57,17 @@ func TestLines(t *testing.T) {
 }
 
 // The scale has whole decades, and longer is more.
+// What is drawn twice is the same: drawings are kept beside their data.
+func TestSame(t *testing.T) {
+	many := []Line{{Label: "a", X: []float64{1, 2, 4, 8, 16, 32}, Y: []float64{1, 2, 3, 4, 5, 6}}, {Label: "b", X: []float64{2, 64}, Y: []float64{1, 2}}}
+	want := Lines("t", "", "x", many, plain, plain)
+	for range 10 {
+		if got := Lines("t", "", "x", many, plain, plain); got != want {
+			t.Fatalf("first %s\nthen %s", want, got)
+		}
+	}
+}
+
 func TestScale(t *testing.T) {
 	s := newScale([]float64{25, 0, 3000}, 100, 400)
 	if s.low != 10 || s.high != 10000 {
